@@ -1,1 +1,186 @@
+//! What the tests of wasmhost share: hosts that record what guests print, the guests by name, and the real program.
 
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+
+use wasmhost::{App, GuestOutput, Host, HostBuilder, OutputLine, OutputOrigin, OutputStream};
+
+/// The folder of the workspace.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the workspace")
+}
+
+/// The component of a test guest, as `cargo xtask test` builds it.
+pub fn guest(name: &str) -> PathBuf {
+    built(&root().join(format!("tests/guests/target/wasm32-wasip2/release/{}.wasm", name.replace('-', "_"))))
+}
+
+/// The component of an example in Rust.
+pub fn example(name: &str) -> PathBuf {
+    built(&root().join(format!("examples/target/wasm32-wasip2/release/{}.wasm", name.replace('-', "_"))))
+}
+
+fn built(path: &Path) -> PathBuf {
+    assert!(path.is_file(), "`{}` is not built: run `cargo xtask test`, which builds the guests first", path.display());
+    path.to_owned()
+}
+
+/// Compiled guests are kept here from one run of the tests to the next.
+pub fn cache_dir() -> PathBuf {
+    root().join("target/test-cache")
+}
+
+/// Whether the heavier versions of tests run: `cargo xtask test --full`.
+pub fn is_full() -> bool {
+    std::env::var_os("WASMHOST_TEST_FULL").is_some()
+}
+
+/// A host with what its guests printed.
+#[derive(Debug)]
+pub struct TestHost {
+    pub host: Host,
+    pub printed: Printed,
+    dir: tempfile::TempDir,
+}
+
+impl Default for TestHost {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TestHost {
+    /// A host with small pools and the default limits.
+    pub fn new() -> Self {
+        Self::with(|builder| builder)
+    }
+
+    /// A host with limits and permissions of the test's own.
+    pub fn with(configure: impl FnOnce(HostBuilder) -> HostBuilder) -> Self {
+        let printed = Printed::default();
+        let builder = Host::builder().max_instances(8).cache_dir(cache_dir()).guest_output(printed.clone());
+        let host = configure(builder).build().expect("a host for tests");
+        Self { host, printed, dir: tempfile::tempdir().expect("a folder for the test") }
+    }
+
+    /// A folder of the test's own.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Loads a test guest with settings, which are the rest of a manifest.
+    pub async fn app(&self, name: &str, settings: &str) -> wasmhost::Result<App> {
+        self.host.load(self.manifest(name, settings)).await
+    }
+
+    /// Writes a manifest for a test guest, and gives its path.
+    pub fn manifest(&self, name: &str, settings: &str) -> PathBuf {
+        let dir = self.dir.path().join(name);
+        std::fs::create_dir_all(&dir).expect("a folder for the manifest");
+        let path = dir.join("wasmhost.toml");
+        let source = guest(name);
+        let text = format!("version = 1\n[component.{name}]\nsource = {:?}\n{settings}\n", source.display());
+        std::fs::write(&path, text).expect("the manifest");
+        path
+    }
+}
+
+/// Records what guests print.
+#[derive(Clone, Debug, Default)]
+pub struct Printed {
+    lines: Arc<Mutex<Vec<Line>>>,
+    dropped: Arc<Mutex<(u64, u64)>>,
+}
+
+/// One line that a guest printed.
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub origin: OutputOrigin,
+    pub stream: OutputStream,
+    pub text: String,
+    pub cut_bytes: u64,
+}
+
+impl Printed {
+    /// All lines so far.
+    pub fn lines(&self) -> Vec<Line> {
+        self.lines.lock().expect("no test panics while it prints").clone()
+    }
+
+    /// Forgets all lines so far.
+    pub fn forget(&self) {
+        self.lines.lock().expect("no test panics while it prints").clear();
+    }
+
+    /// The text of all lines so far.
+    pub fn texts(&self) -> Vec<String> {
+        self.lines().into_iter().map(|line| line.text).collect()
+    }
+
+    /// Lines and bytes that were dropped so far.
+    pub fn dropped(&self) -> (u64, u64) {
+        *self.dropped.lock().expect("no test panics while it prints")
+    }
+}
+
+impl GuestOutput for Printed {
+    fn line(&self, line: &OutputLine<'_>) {
+        let (origin, text) = (line.origin.clone(), line.text.to_owned());
+        let line = Line { origin, stream: line.stream, text, cut_bytes: line.cut_bytes };
+        self.lines.lock().expect("no test panics while it prints").push(line);
+    }
+
+    fn dropped(&self, _: &OutputOrigin, lines: u64, bytes: u64) {
+        let mut dropped = self.dropped.lock().expect("no test panics while it prints");
+        dropped.0 += lines;
+        dropped.1 += bytes;
+    }
+}
+
+/// The program, as a user runs it from the workspace's folder.
+pub fn wasmhost(arguments: &[&str]) -> Ran {
+    run(wasmhost_command().args(arguments))
+}
+
+/// The program, for tests that set more than arguments. It shares the tests' cache.
+pub fn wasmhost_command() -> Command {
+    // The test lies in `target/<profile>/deps`, the program one folder up.
+    let test = std::env::current_exe().expect("the path of this test");
+    let program = test.ancestors().nth(2).expect("a folder above").join(format!("wasmhost{}", std::env::consts::EXE_SUFFIX));
+    assert!(program.is_file(), "`{}` is not built: run `cargo xtask test`, which builds it first", program.display());
+    let mut command = Command::new(program);
+    command.current_dir(root()).env("WASMHOST_CACHE_DIR", cache_dir()).env_remove("WASMHOST_LOG");
+    command
+}
+
+/// Runs a command to its end.
+pub fn run(command: &mut Command) -> Ran {
+    let Output { status, stdout, stderr } = command.output().expect("the program starts");
+    let text = |bytes| String::from_utf8(bytes).expect("the program prints UTF-8");
+    Ran { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+}
+
+/// How a run of the program ended.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    /// The standard output of a run that went well.
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, Some(0), "{}", self.stderr);
+        self.stdout
+    }
+
+    /// The standard error of a run that ended with this exit code and printed no result.
+    #[track_caller]
+    pub fn failed(self, code: i32) -> String {
+        assert_eq!((self.code, self.stdout.as_str()), (Some(code), ""), "{}", self.stderr);
+        self.stderr
+    }
+}

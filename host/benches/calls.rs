@@ -1,0 +1,215 @@
+//! `cold` and `warm_call`: what a call through the library costs beside the same call straight on wasmtime, with the same
+//! engine, store and guest, in one run.
+//!
+//! Both sides take turns, so that a machine that slows down slows both; the figures are medians over the rounds of CPU time
+//! of this thread per operation. `cargo bench -p wasmhost --bench calls [FILTER]`; under `cargo test` each side runs twice.
+
+use std::future::Future;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use wasmhost::raw::{self, RawInstance};
+use wasmhost::{Bound, Host, Instance};
+use wasmtime::component::{Func, Val};
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Position {
+    x: i32,
+    y: i32,
+}
+
+/// How long each side runs in each round.
+struct Plan {
+    rounds: usize,
+    span: Duration,
+    filter: Option<String>,
+}
+
+impl Plan {
+    fn of_arguments() -> Self {
+        let arguments: Vec<_> = std::env::args().skip(1).collect();
+        let is_bench = arguments.iter().any(|argument| argument == "--bench");
+        let filter = arguments.into_iter().find(|argument| !argument.starts_with('-'));
+        if is_bench {
+            Self { rounds: 31, span: Duration::from_millis(30), filter }
+        } else {
+            Self { rounds: 2, span: Duration::ZERO, filter }
+        }
+    }
+
+    /// Runs both sides in turns and prints a line.
+    async fn compare<A: AsyncFnMut(), B: AsyncFnMut()>(&self, name: &str, mut ours: A, mut raw: B) {
+        if self.filter.as_ref().is_some_and(|filter| !name.contains(filter.as_str())) {
+            return;
+        }
+        let (mut of_ours, mut of_raw) = (Vec::new(), Vec::new());
+        // The first round warms caches and is thrown away.
+        for round in 0..=self.rounds {
+            let (a, b) = (self.per_operation(&mut ours).await, self.per_operation(&mut raw).await);
+            if round > 0 {
+                of_ours.push(a);
+                of_raw.push(b);
+            }
+        }
+        let (ours, raw) = (median(&mut of_ours), median(&mut of_raw));
+        println!(
+            "{name:<24} ours {:>10.2} µs   raw {:>10.2} µs   ratio {:>5.2}   difference {:>7.2} µs",
+            ours / 1e3,
+            raw / 1e3,
+            ours / raw,
+            (ours - raw) / 1e3
+        );
+    }
+
+    /// Nanoseconds of CPU time of this thread per operation.
+    async fn per_operation<F: AsyncFnMut()>(&self, operation: &mut F) -> f64 {
+        let started = std::time::Instant::now();
+        let cpu = cpu_time();
+        let mut operations = 0u32;
+        loop {
+            operation().await;
+            operations += 1;
+            if started.elapsed() >= self.span {
+                return (cpu_time() - cpu).as_nanos() as f64 / f64::from(operations);
+            }
+        }
+    }
+}
+
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).expect("CPU time is not negative");
+    Duration::new(seconds, u32::try_from(time.tv_nsec).expect("nanoseconds are below a second"))
+}
+
+fn median(figures: &mut [f64]) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// One guest with both sides ready.
+struct Sides {
+    ours: Instance,
+    raw: RawInstance,
+    interface: &'static str,
+}
+
+impl Sides {
+    async fn start(bound: &Bound, interface: &'static str) -> Self {
+        let ours = bound.start().await.expect("the guest starts");
+        let mut raw = raw::instantiate(bound).await.expect("the guest starts");
+        let enter = func(&mut raw, interface, "enter");
+        enter.call_async(&mut raw.store, &[Val::String(String::new())], &mut [Val::Bool(false)]).await.expect("enter returns");
+        Self { ours, raw, interface }
+    }
+
+    fn func(&mut self, name: &str) -> Func {
+        func(&mut self.raw, self.interface, name)
+    }
+}
+
+fn func(raw: &mut RawInstance, interface: &str, name: &str) -> Func {
+    let parent = raw.instance.get_export_index(&mut raw.store, None, interface).expect("the interface is exported");
+    let index = raw.instance.get_export_index(&mut raw.store, Some(&parent), name).expect("the function is exported");
+    raw.instance.get_func(&mut raw.store, &index).expect("the function is there")
+}
+
+async fn bound(host: &Host, guest: &str) -> Option<Bound> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/guests/target/wasm32-wasip2/release");
+    let file = folder.join(format!("{guest}.wasm"));
+    if !file.is_file() {
+        println!("`{}` is not built: run `cargo xtask bench`, which builds the guests first", file.display());
+        return None;
+    }
+    let app = host.load(file).await.expect("the guest loads");
+    Some(app.class("probe").expect("the class is there").bind(&("",)).expect("it has one parameter"))
+}
+
+async fn warm_calls(plan: &Plan, host: &Host, guest: &str, interface: &'static str, engine: &str) {
+    let Some(bound) = bound(host, guest).await else { return };
+    let mut sides = Sides::start(&bound, interface).await;
+
+    let noop = sides.func("noop").typed::<(), ()>(&sides.raw.store).expect("noop takes nothing");
+    let Sides { ours, raw, .. } = &mut sides;
+    plan.compare(
+        &format!("warm_call/noop/{engine}"),
+        async || ours.call::<_, ()>("noop", &()).await.expect("noop returns"),
+        async || noop.call_async(&mut raw.store, ()).await.expect("noop returns"),
+    )
+    .await;
+
+    let echo = sides.func("echo").typed::<(&str,), (String,)>(&sides.raw.store).expect("echo takes a string");
+    let Sides { ours, raw, .. } = &mut sides;
+    let text = "a prompt of fifty bytes, as people type them: hello";
+    plan.compare(
+        &format!("warm_call/string/{engine}"),
+        async || drop(ours.call::<_, String>("echo", &(text,)).await.expect("echo returns")),
+        async || drop(echo.call_async(&mut raw.store, (text,)).await.expect("echo returns")),
+    )
+    .await;
+
+    if guest == "hooks" {
+        records_and_bytes(plan, sides).await;
+    }
+}
+
+async fn records_and_bytes(plan: &Plan, mut sides: Sides) {
+    let point = sides.func("point");
+    let Sides { ours, raw, .. } = &mut sides;
+    let at = Position { x: 1, y: -2 };
+    plan.compare(
+        "warm_call/record/sync",
+        async || drop(ours.call::<_, Position>("point", &(at,)).await.expect("point returns")),
+        async || {
+            let at = Val::Record(vec![("x".to_owned(), Val::S32(1)), ("y".to_owned(), Val::S32(-2))]);
+            point.call_async(&mut raw.store, &[at], &mut [Val::Bool(false)]).await.expect("point returns");
+        },
+    )
+    .await;
+
+    let bytes = sides.func("bytes").typed::<(&[u8],), (Vec<u8>,)>(&sides.raw.store).expect("bytes takes bytes");
+    let Sides { ours, raw, .. } = &mut sides;
+    let data = vec![7u8; 4 << 20];
+    plan.compare(
+        "warm_call/bytes-4MiB/sync",
+        async || drop(ours.call::<_, serde_bytes::ByteBuf>("bytes", &(serde_bytes::Bytes::new(&data),)).await.expect("bytes returns")),
+        async || drop(bytes.call_async(&mut raw.store, (data.as_slice(),)).await.expect("bytes returns")),
+    )
+    .await;
+}
+
+async fn cold(plan: &Plan, host: &Host, guest: &str, interface: &'static str, engine: &str) {
+    let Some(bound) = bound(host, guest).await else { return };
+    plan.compare(
+        &format!("cold/{engine}"),
+        async || bound.start().await.expect("the guest starts").exit().await.expect("exit returns"),
+        async || {
+            let mut raw = raw::instantiate(&bound).await.expect("the guest starts");
+            for (hook, arguments) in [("build", vec![]), ("enter", vec![Val::String(String::new())]), ("exit", vec![])] {
+                let hook = func(&mut raw, interface, hook);
+                hook.call_async(&mut raw.store, &arguments, &mut [Val::Bool(false)]).await.expect("the hook returns");
+            }
+        },
+    )
+    .await;
+}
+
+/// Runs on one thread: its CPU time is then all there is, but for the ticker's.
+fn on_one_thread(work: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work);
+}
+
+fn main() {
+    let plan = Plan::of_arguments();
+    on_one_thread(async {
+        let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/test-cache");
+        let host = Host::builder().max_instances(8).cache_dir(cache).build().expect("a host");
+        println!("CPU time per operation, medians of {} rounds that take turns", plan.rounds);
+        warm_calls(&plan, &host, "hooks", "test:hooks/probe", "sync").await;
+        warm_calls(&plan, &host, "hooks_async", "test:hooks-async/probe", "async").await;
+        cold(&plan, &host, "hooks", "test:hooks/probe", "sync").await;
+        cold(&plan, &host, "hooks_async", "test:hooks-async/probe", "async").await;
+        host.shutdown().await;
+    });
+}

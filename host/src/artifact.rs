@@ -1,0 +1,92 @@
+//! From the bytes of a component to code that runs: compile once, keep the result on disk, check it before it is mapped.
+//!
+//! ```text
+//! bytes ─ digest ─▶ key ─▶ record? ─ no ──▶ compile ─▶ write file, write record
+//!                            │ yes
+//!                            ▼
+//!                  open ─ hash through that descriptor ─ same? ─ no ─▶ quarantine, compile
+//!                                                          │ yes
+//!                                                          ▼
+//!                                                    map what was hashed
+//! ```
+//! A compiled component is executable code: whoever can write it owns the process. So each file has a record with a digest
+//! keyed by a secret of this cache, and what is mapped is the very descriptor that was hashed. This module must not know
+//! classes or settings.
+
+mod record;
+mod store;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use wasmtime::component::Component;
+
+use crate::engine::{EngineKind, Engines};
+use crate::error::{Error, ErrorKind, Result};
+
+pub(crate) use record::Digest;
+pub(crate) use store::CompileCache;
+
+/// A component ready to be instantiated, and where its code came from.
+pub(crate) struct Artifact {
+    pub(crate) component: Component,
+    pub(crate) kind: EngineKind,
+    pub(crate) digest: Digest,
+    pub(crate) origin: CodeOrigin,
+}
+
+/// Where a component's compiled code came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeOrigin {
+    /// It was compiled now, in this time.
+    Compiled(Duration),
+    /// It was on disk.
+    Cached,
+}
+
+/// Compiles a component for the engine it needs, or finds it compiled.
+///
+/// Blocks for seconds when a large component has to be compiled: call it off the runtime's workers.
+///
+/// # Errors
+///
+/// `bad-request` when the bytes are no valid component of what the engines allow. Failures of the cache are logged and
+/// only cost time.
+pub(crate) fn prepare(
+    bytes: &[u8],
+    name: &Path,
+    engines: &Engines,
+    cache: Option<&CompileCache>,
+) -> Result<Artifact> {
+    let kind = engine_kind(bytes);
+    let engine = engines.get(kind)?;
+    let digest = Digest::of(bytes);
+    if let Some(component) = cache.and_then(|cache| cache.load(&digest, kind, engine)) {
+        return Ok(Artifact { component, kind, digest, origin: CodeOrigin::Cached });
+    }
+    let started = Instant::now();
+    let component = Component::from_binary(engine, bytes).map_err(|error| {
+        Error::new(ErrorKind::BadRequest, format!("`{}` is no component this host can run: {error:#}", name.display()))
+    })?;
+    let took = started.elapsed();
+    if let Some(cache) = cache {
+        cache.save(&digest, kind, engine, &component);
+    }
+    Ok(Artifact { component, kind, digest, origin: CodeOrigin::Compiled(took) })
+}
+
+/// Whether any part of a component needs the engine with concurrency: the validator knows every construct that does.
+fn engine_kind(bytes: &[u8]) -> EngineKind {
+    let mut features = wasmparser::WasmFeatures::default();
+    features.insert(wasmparser::WasmFeatures::CM_MAP);
+    features.remove(wasmparser::WasmFeatures::CM_ASYNC);
+    if types_are_valid(bytes, features) { EngineKind::Sync } else { EngineKind::Async }
+}
+
+/// Validates everything but function bodies, which say nothing about concurrency and are most of the bytes.
+fn types_are_valid(bytes: &[u8], features: wasmparser::WasmFeatures) -> bool {
+    let mut validator = wasmparser::Validator::new_with_features(features);
+    wasmparser::Parser::new(0)
+        .parse_all(bytes)
+        .all(|payload| payload.is_ok_and(|payload| validator.payload(&payload).is_ok()))
+}

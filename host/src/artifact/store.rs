@@ -1,0 +1,233 @@
+//! The cache directory of compiled components, shared by any number of processes.
+//!
+//! `<digest>-<kind>-<engine>.cwasm` beside `….json`, its record. Files are written under another name, synced and renamed,
+//! so that a reader sees a whole file or none. Nothing here can make a load fail: the answer to any trouble is to compile.
+
+use std::fs::{self, File, OpenOptions};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use super::record::{Digest, FORMAT, Record};
+use crate::engine::EngineKind;
+use crate::error::{Error, Result};
+
+const KEY_BYTES: usize = 32;
+
+/// A directory of compiled components with the secret that keys their digests.
+pub(crate) struct CompileCache {
+    dir: PathBuf,
+    key: [u8; KEY_BYTES],
+}
+
+impl CompileCache {
+    /// Opens the cache below `root`, making it when it is not there.
+    ///
+    /// # Errors
+    ///
+    /// The directory or its key cannot be read or made.
+    pub(crate) fn open(root: &Path) -> Result<Self> {
+        let dir = root.join("artifacts");
+        let failed = |error| Error::io(format!("cache directory `{}`", dir.display()), error);
+        make_private_dir(&dir).map_err(failed)?;
+        let key = read_or_make_key(&dir.join("key")).map_err(failed)?;
+        Ok(Self { dir, key })
+    }
+
+    /// A component compiled earlier by an engine just like this one, if its file is what its record says.
+    pub(super) fn load(&self, digest: &Digest, kind: EngineKind, engine: &Engine) -> Option<Component> {
+        let (file, record) = self.paths(digest, kind, engine);
+        let record = Record::parse(&fs::read_to_string(record).ok()?)?;
+        match self.verify_and_map(&file, &record, kind, engine) {
+            Ok(component) => Some(component),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                tracing::warn!(file = %file.display(), %error, "a compiled component was damaged: it is set aside and compiled again");
+                let _ = fs::rename(&file, file.with_extension("quarantine"));
+                None
+            }
+        }
+    }
+
+    fn verify_and_map(&self, path: &Path, record: &Record, kind: EngineKind, engine: &Engine) -> io::Result<Component> {
+        let mut file = File::open(path)?;
+        let (length, keyed) = self.digest(&mut file)?;
+        if !record.matches(kind, length, keyed) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "its digest is not the recorded one"));
+        }
+        map(engine, &file, path).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{error:#}")))
+    }
+
+    /// Keeps what was compiled. A failure is logged: the next run compiles again.
+    pub(super) fn save(&self, digest: &Digest, kind: EngineKind, engine: &Engine, component: &Component) {
+        let (file, record) = self.paths(digest, kind, engine);
+        let saved = component.serialize().map_err(|error| io::Error::other(format!("{error:#}"))).and_then(|code| {
+            let keyed = blake3::keyed_hash(&self.key, &code);
+            let text = Record::new(kind, code.len() as u64, keyed).to_text();
+            // The record last: a file without one does not exist for a reader.
+            self.write(&file, &code)?;
+            self.write(&record, text.as_bytes())?;
+            sync_dir(&self.dir)
+        });
+        if let Err(error) = saved {
+            tracing::warn!(file = %file.display(), %error, "the compiled component could not be kept");
+        }
+    }
+
+    fn digest(&self, file: &mut File) -> io::Result<(u64, blake3::Hash)> {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        let length = io::copy(file, &mut hasher)?;
+        Ok((length, hasher.finalize()))
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut temporary = tempfile::NamedTempFile::new_in(&self.dir)?;
+        temporary.write_all(bytes)?;
+        temporary.as_file().sync_all()?;
+        temporary.persist(path)?;
+        Ok(())
+    }
+
+    fn paths(&self, digest: &Digest, kind: EngineKind, engine: &Engine) -> (PathBuf, PathBuf) {
+        // Code for another wasmtime, other settings or another CPU has another name, so it is simply not found.
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        FORMAT.hash(&mut hasher);
+        let stem = format!("{digest}-{}-{:016x}", kind.as_str(), hasher.finish());
+        (self.dir.join(format!("{stem}.cwasm")), self.dir.join(format!("{stem}.json")))
+    }
+}
+
+impl std::fmt::Debug for CompileCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CompileCache").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+/// Maps the descriptor that was hashed, not the path, which may name another file by now.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code, reason = "mapping compiled code is unsafe in wasmtime's terms")]
+fn map(engine: &Engine, file: &File, _path: &Path) -> wasmtime::Result<Component> {
+    use std::os::fd::AsRawFd;
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    // SAFETY: the bytes behind this descriptor were written by `save`, which only `keyed_hash` with this cache's secret can
+    // vouch for, and `save` never writes to a file again once it has its name.
+    unsafe { Component::deserialize_file(engine, path) }
+}
+
+#[cfg(not(target_os = "linux"))]
+#[allow(unsafe_code, reason = "loading compiled code is unsafe in wasmtime's terms")]
+fn map(engine: &Engine, file: &File, _path: &Path) -> wasmtime::Result<Component> {
+    use std::io::Seek;
+    let mut bytes = Vec::new();
+    let mut file = file;
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    // SAFETY: as on Linux, but for the bytes just read instead of the mapping.
+    unsafe { Component::deserialize(engine, bytes) }
+}
+
+fn make_private_dir(dir: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+/// The secret of this cache, made by the first process that needs it.
+fn read_or_make_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
+    loop {
+        match File::open(path) {
+            Ok(mut file) => {
+                let mut key = [0; KEY_BYTES];
+                file.read_exact(&mut key)?;
+                return Ok(key);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => make_key(path)?,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn make_key(path: &Path) -> io::Result<()> {
+    let mut key = [0; KEY_BYTES];
+    File::open("/dev/urandom")?.read_exact(&mut key)?;
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut temporary = tempfile::NamedTempFile::new_in(dir)?;
+    temporary.write_all(&key)?;
+    temporary.as_file().sync_all()?;
+    // Of two processes that race here the first wins, and both read its key.
+    match temporary.persist_noclobber(path) {
+        Ok(_) => sync_dir(dir),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error.error),
+    }
+}
+
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    OpenOptions::new().read(true).open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::HostConfig;
+    use crate::engine::Engines;
+
+    fn component() -> Vec<u8> {
+        wasm_encoder::ComponentBuilder::default().finish()
+    }
+
+    fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
+        let entries = fs::read_dir(dir.join("artifacts")).unwrap();
+        entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == extension)).collect()
+    }
+
+    #[test]
+    fn what_was_saved_is_found_by_another_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let engines = Engines::new(&HostConfig { max_instances: 1, ..HostConfig::default() }).unwrap();
+        let bytes = component();
+        let first = super::super::prepare(&bytes, Path::new("a.wasm"), &engines, Some(&CompileCache::open(dir.path()).unwrap())).unwrap();
+        assert_ne!(first.origin, super::super::CodeOrigin::Cached);
+        let second = super::super::prepare(&bytes, Path::new("a.wasm"), &engines, Some(&CompileCache::open(dir.path()).unwrap())).unwrap();
+        assert_eq!(second.origin, super::super::CodeOrigin::Cached);
+        assert_eq!(first.digest, second.digest);
+    }
+
+    #[test]
+    fn any_damage_is_noticed_set_aside_and_compiled_again() {
+        let engines = Engines::new(&HostConfig { max_instances: 1, ..HostConfig::default() }).unwrap();
+        let bytes = component();
+        type Damage = fn(Vec<u8>) -> Vec<u8>;
+        let damages: [Damage; 3] = [
+            |mut code| {
+                let middle = code.len() / 2;
+                code[middle] ^= 1;
+                code
+            },
+            |mut code| {
+                code.truncate(code.len() / 2);
+                code
+            },
+            |_| Vec::new(),
+        ];
+        for damage in damages {
+            let dir = tempfile::tempdir().unwrap();
+            let cache = CompileCache::open(dir.path()).unwrap();
+            let prepare = || super::super::prepare(&bytes, Path::new("a.wasm"), &engines, Some(&cache)).unwrap().origin;
+            prepare();
+            let file = files(dir.path(), "cwasm").remove(0);
+            let code = fs::read(&file).unwrap();
+            fs::remove_file(&file).unwrap();
+            fs::write(&file, damage(code)).unwrap();
+            assert_ne!(prepare(), super::super::CodeOrigin::Cached);
+            assert_eq!(files(dir.path(), "quarantine").len(), 1);
+            assert_eq!(prepare(), super::super::CodeOrigin::Cached);
+        }
+    }
+}

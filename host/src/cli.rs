@@ -1,0 +1,52 @@
+//! The command line: verbs, exit codes, and what is printed where.
+//!
+//! Results go to standard output, everything else to standard error. A command ends with the exit code of its error's
+//! kind, see [`ErrorKind::exit_code`](crate::ErrorKind::exit_code); an entrypoint's own exit code is passed on.
+
+mod args;
+mod build;
+mod complete;
+mod context;
+mod inspect;
+mod options;
+mod run;
+mod target;
+mod terminal;
+mod usage;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Verb};
+use terminal::{Failure, Outcome};
+
+/// Runs the program with the arguments of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return terminal::print_clap(&error),
+    };
+    terminal::start_logging(cli.common.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return terminal::report(&Failure::from(crate::Error::io("the async runtime", error))),
+    };
+    let outcome = runtime.block_on(verb(cli));
+    // A guest that waits for terminal input holds a thread that cannot be joined.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(code) => code,
+        Err(failure) => terminal::report(&failure),
+    }
+}
+
+async fn verb(cli: Cli) -> Outcome {
+    match cli.verb {
+        Verb::Inspect(args) => inspect::inspect(&cli.common, args).await,
+        Verb::Run(args) => run::run(&cli.common, args).await,
+        Verb::Build(args) => build::build_verb(args).await,
+        Verb::Completions { shell } => complete::completions(shell),
+    }
+}

@@ -1,0 +1,135 @@
+//! Every verb and flag of the program, each defined once: parsing, `--help` and completion all come from here.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Runs functions compiled to WebAssembly: classes with lifecycle hooks, parameters and typed methods.
+#[derive(Debug, Parser)]
+#[command(name = "wasmhost", version, max_term_width = 100, propagate_version = false, after_help = AFTER_HELP)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) common: Common,
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+const AFTER_HELP: &str = "\
+SOURCE is a directory with `wasmhost.toml`, that file, or a component (`.wasm`); TARGET is SOURCE[::[class.]method].
+Exit codes: 0 done, 1 the guest failed, 2 wrong input, 3 not allowed, 4 not found, 5 conflict, 6 shutting down, 7 overloaded,
+8 timed out, 70 a fault of wasmhost.";
+
+#[derive(Debug, Args)]
+pub(super) struct Common {
+    /// Keep compiled components below this directory [default: $XDG_CACHE_HOME/wasmhost]
+    #[arg(long, global = true, value_name = "DIR", env = "WASMHOST_CACHE_DIR", hide_env_values = true)]
+    pub(super) cache_dir: Option<PathBuf>,
+
+    /// Neither look for compiled components nor keep them
+    #[arg(long, global = true, conflicts_with = "cache_dir")]
+    pub(super) no_cache: bool,
+
+    /// Print what the host does, to standard error; twice for more (WASMHOST_LOG takes tracing's filters)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Print what a component offers and needs: classes, hooks, methods, settings, imports
+    Inspect(InspectArgs),
+    /// Call a method in an instance of its own, or run an entrypoint
+    Run(RunArgs),
+    /// Run the build commands of a manifest's components
+    Build(BuildArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InspectArgs {
+    /// What to look at: SOURCE[::[class.]method]
+    #[arg(default_value = ".", value_hint = clap::ValueHint::AnyPath)]
+    pub(super) target: String,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+
+    #[command(flatten)]
+    pub(super) permissions: Permissions,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "wasmhost run [OPTIONS] [TARGET [--NAME VALUE]...]",
+    after_help = "Everything after TARGET belongs to what it names: `--name value`, `--name=value`, `--flag` and `--no-flag`,\n\
+                  `--args FILE` (a JSON object, `-` for standard input), and `--help`, which prints its parameters and arguments.\n\
+                  A command (`wasi:cli/run`) takes its arguments as they are, after `--`.\n\n\
+                  Examples:\n  \
+                  wasmhost run examples/parameterized::my-class.baz --foo hedgehog --bar 7\n  \
+                  wasmhost run examples/entrypoint --foo 1 --bar hello\n  \
+                  wasmhost run tool.wasm -- --verbose input.txt"
+)]
+pub(super) struct RunArgs {
+    /// Print the result as WAVE instead of JSON
+    #[arg(long, conflicts_with = "raw")]
+    pub(super) wave: bool,
+
+    /// Print a string without quotes
+    #[arg(short, long)]
+    pub(super) raw: bool,
+
+    /// Do not run the manifest's build commands first
+    #[arg(long)]
+    pub(super) no_build: bool,
+
+    #[command(flatten)]
+    pub(super) permissions: Permissions,
+
+    /// What to run, SOURCE[::[class.]method], and its own arguments [default: .]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "TARGET", value_hint = clap::ValueHint::AnyPath)]
+    pub(super) target: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BuildArgs {
+    /// A directory with `wasmhost.toml`, or that file
+    #[arg(default_value = ".", value_hint = clap::ValueHint::AnyPath)]
+    pub(super) source: PathBuf,
+}
+
+/// What manifests may take from this machine.
+#[derive(Debug, Default, Args)]
+pub(super) struct Permissions {
+    /// Let manifests take this variable from the environment; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(super) allow_env: Vec<String>,
+
+    /// Let manifests mount this directory and those below it; may be repeated
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub(super) allow_mount: Vec<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn everything_after_the_target_is_the_guests() {
+        let cli = Cli::try_parse_from(["wasmhost", "run", "-r", "app::m", "--raw", "--wave", "-x", "--", "y"]).unwrap();
+        let Verb::Run(run) = cli.verb else { panic!("a run") };
+        assert!(run.raw && !run.wave);
+        assert_eq!(run.target, ["app::m", "--raw", "--wave", "-x", "--", "y"]);
+    }
+}

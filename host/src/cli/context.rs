@@ -1,0 +1,55 @@
+//! What every verb that reads a source does first: the host with its permissions and cache, the source, its build.
+
+use std::path::PathBuf;
+
+use etcetera::BaseStrategy;
+
+use super::args::{Common, Permissions};
+use super::terminal::GuestLines;
+use crate::{Error, Host, Source};
+
+/// Instances one command needs at most: its own, and one that is still being dropped. Small pools start faster.
+const MAX_INSTANCES: u32 = 4;
+
+/// A host for one command.
+///
+/// # Errors
+///
+/// As [`HostBuilder::build`](crate::HostBuilder::build).
+pub(super) fn host(common: &Common, permissions: &Permissions) -> Result<Host, Error> {
+    let mut builder = Host::builder()
+        .max_instances(MAX_INSTANCES)
+        .guest_output(GuestLines)
+        // Whoever runs a method by hand wants to see all it prints.
+        .guest_output_rate(u64::MAX, u64::MAX);
+    if let Some(dir) = cache_dir(common) {
+        builder = builder.cache_dir(dir);
+    }
+    for name in &permissions.allow_env {
+        builder = builder.allow_env(name);
+    }
+    for dir in &permissions.allow_mount {
+        if !dir.is_dir() {
+            return Err(Error::not_found(format!("`--allow-mount {}`: there is no such directory", dir.display())));
+        }
+        builder = builder.allow_mount(dir);
+    }
+    builder.build()
+}
+
+/// Opens a source given on the command line. The path is made absolute, so that `.` has a name.
+///
+/// # Errors
+///
+/// As [`Source::open`].
+pub(super) fn source(path: &str) -> Result<Source, Error> {
+    let absolute = std::path::absolute(path).map_err(|error| Error::io(format!("`{path}`"), error))?;
+    Source::open(absolute)
+}
+
+fn cache_dir(common: &Common) -> Option<PathBuf> {
+    if common.no_cache {
+        return None;
+    }
+    common.cache_dir.clone().or_else(|| Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("wasmhost")))
+}

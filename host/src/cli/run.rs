@@ -1,0 +1,178 @@
+//! `wasmhost run`: one call in an instance of its own, or an entrypoint.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use super::args::{Common, RunArgs};
+use super::options::{Given, Takes, Text};
+use super::target::{Named, Target};
+use super::terminal::{self, Failure, Outcome, say, with_patience};
+use super::{build, context, usage};
+use crate::component::Function;
+use crate::error::{Error, ErrorKind};
+use crate::service::Host;
+use crate::values::{Shape, Value, json, wave};
+
+/// The exit code of a program ended by the second interrupt, as shells give it.
+const INTERRUPTED: u8 = 130;
+
+pub(super) async fn run(common: &Common, args: RunArgs) -> Outcome {
+    let (target, words) = split(&args.target)?;
+    let target = Target::parse(&target);
+    let host = context::host(common, &args.permissions)?;
+    let source = context::source(target.source)?;
+    if !args.no_build {
+        build::build(&source).await?;
+    }
+    let app = with_patience(&format!("loading {}", source.path().display()), host.load_source(source)).await?;
+    let named = target.find(&app)?;
+    if let Named::Command(command) = &named {
+        return command_outcome(&host, command.run(raw_arguments(words)?)).await;
+    }
+    let options = match parse(&named, words) {
+        Ok(Given::Help) => {
+            terminal::print(usage::help(&target, &named).as_bytes())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Ok(Given::Options(options)) => options,
+        Err(error) => return Err(Failure::with_usage(error, usage::line(&target, &named))),
+    };
+    let called = call(&named, &options);
+    let value = match interruptible(&host, called).await? {
+        Err(error) if is_callers(&error) => return Err(Failure::with_usage(error, usage::line(&target, &named))),
+        called => called?,
+    };
+    host.shutdown().await;
+    print_result(&args, &value, shape(&named)?.ok_shape())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The target and what belongs to it.
+fn split(words: &[OsString]) -> Result<(String, &[OsString]), Error> {
+    let Some((target, rest)) = words.split_first() else { return Ok((".".to_owned(), &[])) };
+    if target == "--" {
+        return Ok((".".to_owned(), words));
+    }
+    let target = target.to_str().ok_or_else(|| Error::bad_request(format!("`{}` is not UTF-8", target.display())))?;
+    if target.starts_with('-') && target.len() > 1 {
+        return Err(Error::bad_request(format!(
+            "`{target}` is no option of `wasmhost run`; options of a guest stand after TARGET: `wasmhost run . {target}`"
+        )));
+    }
+    Ok((target.to_owned(), rest))
+}
+
+fn raw_arguments(words: &[OsString]) -> Result<Vec<String>, Error> {
+    let words = match words.split_first() {
+        Some((first, rest)) if first == "--" => rest,
+        Some((first, _)) => {
+            return Err(Error::bad_request(format!(
+                "`{}` stands before `--`; this target is a command and takes its arguments after it",
+                first.display()
+            )));
+        }
+        None => words,
+    };
+    let text = |word: &OsString| {
+        word.to_str().map(str::to_owned).ok_or_else(|| Error::bad_request(format!("`{}` is not UTF-8", word.display())))
+    };
+    words.iter().map(text).collect()
+}
+
+fn parse(named: &Named, words: &[OsString]) -> Result<Given, Error> {
+    takes(named, |takes| takes.parse(words))
+}
+
+/// Hands what the target takes to `f`.
+fn takes<T>(named: &Named, f: impl FnOnce(&Takes<'_>) -> Result<T, Error>) -> Result<T, Error> {
+    match named {
+        Named::Method(class, name) => {
+            let method = class.method(name)?;
+            let (parameters, arguments) = (Some(class.parameter_signature()), method.argument_signature());
+            f(&Takes { parameters, arguments, limits: class.limits() })
+        }
+        Named::Main(main) => f(&Takes { parameters: None, arguments: main.argument_signature(), limits: main.limits() }),
+        Named::Command(_) => Err(Error::internal("a command takes no typed arguments")),
+    }
+}
+
+async fn call(named: &Named, options: &[(String, Text)]) -> Result<Value, Error> {
+    let values = takes(named, |takes| takes.read(options))?;
+    match named {
+        Named::Method(class, name) => {
+            class.bind_values(values.parameters)?.call_values(class.method(name)?, values.arguments).await
+        }
+        Named::Main(main) => main.call_values(values.arguments).await,
+        Named::Command(_) => Err(Error::internal("a command takes no typed arguments")),
+    }
+}
+
+fn shape(named: &Named) -> Result<&Function, Error> {
+    match named {
+        Named::Method(class, name) => Ok(class.method(name)?.function()),
+        Named::Main(main) => Ok(main.function()),
+        Named::Command(_) => Err(Error::internal("a command has no typed result")),
+    }
+}
+
+/// Whether the usage line helps: the mistake is in what stands on the command line.
+fn is_callers(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::BadRequest | ErrorKind::TooLarge)
+}
+
+async fn command_outcome(host: &Host, run: impl Future<Output = Result<i32, Error>>) -> Outcome {
+    let code = interruptible(host, run).await??;
+    // Exit codes of a process have eight bits; what does not fit is a failure all the same.
+    Ok(ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1).max(u8::from(code != 0))))
+}
+
+/// Awaits a call. The first interrupt lets it end and its `exit` run, the second leaves at once.
+async fn interruptible<T>(host: &Host, call: impl Future<Output = T>) -> Result<T, Error> {
+    let mut call = std::pin::pin!(call);
+    tokio::select! {
+        biased;
+        done = &mut call => return Ok(done),
+        interrupted = interrupt() => interrupted?,
+    }
+    say("stopping: the call is waited for, then `exit` runs; interrupt again to leave at once");
+    let both = async { tokio::join!(call, host.shutdown()).0 };
+    tokio::select! {
+        biased;
+        done = both => Ok(done),
+        _ = interrupt() => leave(),
+    }
+}
+
+#[expect(clippy::exit, reason = "the second interrupt means now, whatever still runs")]
+fn leave() -> ! {
+    std::process::exit(i32::from(INTERRUPTED))
+}
+
+async fn interrupt() -> Result<(), Error> {
+    let failed = |error| Error::io("the handler of interrupts", error);
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted.map_err(failed),
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await.map_err(failed)
+}
+
+fn print_result(args: &RunArgs, value: &Value, shape: &Shape) -> Result<(), Error> {
+    if *shape == Shape::Unit {
+        return Ok(());
+    }
+    let mut text = match (args.raw, args.wave, value) {
+        (true, _, Value::Val(wasmtime::component::Val::String(text))) => text.clone().into_bytes(),
+        (true, _, Value::Bytes(bytes)) => return terminal::print(bytes),
+        (_, true, value) => wave::write(value).into_bytes(),
+        (_, _, value) => json::write(value, shape)?,
+    };
+    text.push(b'\n');
+    terminal::print(&text)
+}

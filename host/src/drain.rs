@@ -1,0 +1,98 @@
+//! Shutdown: no new work, a grace for what runs, then a stop for the rest.
+//!
+//! ```text
+//!  open ── begin ──▶ draining ── all work done, or the grace is over ──▶ stopped
+//! ```
+//! Work is anything that holds a [`Working`]; it is counted, not listed. This module must not know what the work is.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The shutdown of one host.
+#[derive(Debug, Default)]
+pub(crate) struct Drain {
+    draining: AtomicBool,
+    work: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// Held while a piece of work is under way.
+#[derive(Debug)]
+pub(crate) struct Working {
+    _token: TaskTrackerToken,
+}
+
+impl Drain {
+    /// Registers a piece of work.
+    ///
+    /// # Errors
+    ///
+    /// `draining` once the shutdown has begun.
+    pub(crate) fn work(&self) -> Result<Working> {
+        // Registered first and checked after, so that no work slips in between the check and a wait for it.
+        let working = Working { _token: self.work.token() };
+        if self.draining.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Draining, "the host is shutting down"));
+        }
+        Ok(working)
+    }
+
+    /// Registers work that a shutdown has to wait for even after it began: the exit of an instance.
+    pub(crate) fn last_work(&self) -> Working {
+        Working { _token: self.work.token() }
+    }
+
+    /// Cancelled when work is no longer waited for.
+    pub(crate) fn stop_token(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// Refuses new work, waits up to `grace` for what runs and tells the rest to stop.
+    pub(crate) async fn run(&self, grace: Duration) {
+        self.draining.store(true, Ordering::SeqCst);
+        self.work.close();
+        if tokio::time::timeout(grace, self.work.wait()).await.is_err() {
+            self.stop.cancel();
+            self.work.wait().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn draining_waits_for_work_and_refuses_more() {
+        let drain = Drain::default();
+        let working = drain.work().unwrap();
+        let grace = Duration::from_secs(30);
+        tokio::select! {
+            biased;
+            () = drain.run(grace) => unreachable!("work is under way"),
+            () = std::future::ready(()) => {}
+        }
+        assert_eq!(drain.work().unwrap_err().kind(), ErrorKind::Draining);
+        drop(working);
+        drain.run(grace).await;
+        assert!(!drain.stop_token().is_cancelled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_beyond_the_grace_is_told_to_stop() {
+        let drain = Drain::default();
+        let working = drain.work().unwrap();
+        let stop = drain.stop_token().clone();
+        let stubborn = async {
+            stop.cancelled().await;
+            drop(working);
+        };
+        tokio::join!(drain.run(Duration::from_secs(30)), stubborn);
+    }
+}

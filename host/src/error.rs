@@ -1,0 +1,332 @@
+//! The one error of the crate: opaque, with a kind, a fault and a message for the caller.
+//!
+//! Every way in (library, shell, later HTTP) prints the same shape from it, see [`Error::to_json`]. This module knows no
+//! wasmtime and no transport: HTTP statuses and exit codes are only numbers in the table of [`ErrorKind`].
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+/// A result whose error is [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, as one word that stays the same in every way in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The caller's names, values or files do not fit what they are for.
+    BadRequest,
+    /// A value or a file is larger than its limit.
+    TooLarge,
+    /// The host was not told to allow this (`--allow-env`, `--allow-mount`).
+    Forbidden,
+    /// There is no app, class, method or file of that name.
+    NotFound,
+    /// Two things claim the same name, or the instance is in a state that does not allow this.
+    Conflict,
+    /// The method returned the error case of its `result`; [`Error::value`] holds it.
+    ReturnedError,
+    /// The guest trapped, panicked or ended its own process.
+    Trapped,
+    /// The guest asked for more memory or table space than its class may have.
+    MemoryExceeded,
+    /// The guest's compiler, or a `build` hook, failed.
+    BuildFailed,
+    /// The `enter` hook failed, so that no instance could be made.
+    EnterFailed,
+    /// The host is shutting down.
+    Draining,
+    /// A limit on instances, calls or waiting callers is reached.
+    Overloaded,
+    /// A hook or a method ran longer than it may.
+    TimedOut,
+    /// Something the host itself should have handled.
+    Internal,
+}
+
+/// Whose doing an error is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The code in the component.
+    Guest,
+    /// Whoever made the call or wrote the manifest.
+    Caller,
+    /// This program or the machine it runs on.
+    Host,
+    /// Nobody: there is no room at the moment.
+    Capacity,
+}
+
+impl ErrorKind {
+    /// The kind as it is printed, for example `bad-request`.
+    pub fn as_str(self) -> &'static str {
+        self.row().0
+    }
+
+    /// The HTTP status that answers with this kind.
+    pub fn http_status(self) -> u16 {
+        self.row().1
+    }
+
+    /// The exit code of a command that ends with this kind.
+    pub fn exit_code(self) -> u8 {
+        self.row().2
+    }
+
+    /// Whose doing errors of this kind are.
+    pub fn fault(self) -> Fault {
+        self.row().3
+    }
+
+    fn row(self) -> (&'static str, u16, u8, Fault) {
+        match self {
+            Self::BadRequest => ("bad-request", 400, 2, Fault::Caller),
+            Self::TooLarge => ("too-large", 413, 2, Fault::Caller),
+            Self::Forbidden => ("forbidden", 403, 3, Fault::Caller),
+            Self::NotFound => ("not-found", 404, 4, Fault::Caller),
+            Self::Conflict => ("conflict", 409, 5, Fault::Caller),
+            Self::ReturnedError => ("returned-error", 500, 1, Fault::Guest),
+            Self::Trapped => ("trapped", 500, 1, Fault::Guest),
+            Self::MemoryExceeded => ("memory-exceeded", 500, 1, Fault::Guest),
+            Self::BuildFailed => ("build-failed", 422, 1, Fault::Guest),
+            Self::EnterFailed => ("enter-failed", 503, 1, Fault::Guest),
+            Self::Draining => ("draining", 503, 6, Fault::Capacity),
+            Self::Overloaded => ("overloaded", 429, 7, Fault::Capacity),
+            Self::TimedOut => ("timed-out", 504, 8, Fault::Guest),
+            Self::Internal => ("internal", 500, 70, Fault::Host),
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Any failure of this crate.
+///
+/// One pointer wide, so that results stay small on the path of a call.
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    setting: Option<String>,
+    limit: Option<String>,
+    value: Option<serde_json::Value>,
+    backtrace: Vec<String>,
+    stderr: Option<String>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            setting: None,
+            limit: None,
+            value: None,
+            backtrace: Vec::new(),
+            stderr: None,
+            source: None,
+        }))
+    }
+
+    /// Names the setting that would change the outcome, and the limit it has now.
+    pub(crate) fn with_limit(mut self, setting: impl Into<String>, limit: impl Into<String>) -> Self {
+        self.0.setting = Some(setting.into());
+        self.0.limit = Some(limit.into());
+        self
+    }
+
+    /// The same failure in other words.
+    #[cfg(feature = "cli")]
+    pub(crate) fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
+    pub(crate) fn with_value(mut self, value: serde_json::Value) -> Self {
+        self.0.value = Some(value);
+        self
+    }
+
+    /// The guest's functions, innermost first.
+    pub(crate) fn with_backtrace(mut self, functions: Vec<String>) -> Self {
+        self.0.backtrace = functions;
+        self
+    }
+
+    /// The end of what the guest wrote to its standard error.
+    pub(crate) fn with_stderr(mut self, tail: Option<String>) -> Self {
+        self.0.stderr = tail.filter(|text| !text.is_empty());
+        self
+    }
+
+    pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.0.source = Some(Arc::new(source));
+        self
+    }
+
+    /// The same failure told from further out: `enter-failed` because of a trap keeps the trap's backtrace and limits.
+    pub(crate) fn wrap(mut self, kind: ErrorKind, context: &str) -> Self {
+        self.0.kind = kind;
+        self.0.message = format!("{context}: {}", self.0.message);
+        self
+    }
+
+    /// Like [`wrap`](Self::wrap), but a limit that was hit keeps its own kind: what to change is the setting it names.
+    pub(crate) fn wrap_unless_limit(self, kind: ErrorKind, context: &str) -> Self {
+        if self.0.limit.is_some() || self.fault() == Fault::Capacity { self } else { self.wrap(kind, context) }
+    }
+
+    /// What went wrong, as one word.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Whose doing it is.
+    pub fn fault(&self) -> Fault {
+        self.0.kind.fault()
+    }
+
+    /// The sentence for the caller, without the guest's own output.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The setting to change, for example `memory`, when a limit was hit.
+    pub fn setting(&self) -> Option<&str> {
+        self.0.setting.as_deref()
+    }
+
+    /// The limit that was hit, with its unit, for example `256MiB`.
+    pub fn limit(&self) -> Option<&str> {
+        self.0.limit.as_deref()
+    }
+
+    /// What the method returned as its error, when the kind is [`ErrorKind::ReturnedError`].
+    pub fn value(&self) -> Option<&serde_json::Value> {
+        self.0.value.as_ref()
+    }
+
+    /// The names of the guest's functions at the trap, innermost first; empty when nothing trapped.
+    pub fn guest_backtrace(&self) -> &[String] {
+        &self.0.backtrace
+    }
+
+    /// The end of the guest's standard error at the trap, at most 4 KiB.
+    pub fn guest_stderr(&self) -> Option<&str> {
+        self.0.stderr.as_deref()
+    }
+
+    /// Whether the same call may succeed later without a change: there was no room, or the host was draining.
+    pub fn is_retryable(&self) -> bool {
+        self.fault() == Fault::Capacity
+    }
+
+    /// The error as every way in prints it: `{"error": {"kind", "message", "setting"?, "limit"?, "value"?, …}}`.
+    pub fn to_json(&self) -> serde_json::Value {
+        let mut error = serde_json::Map::new();
+        error.insert("kind".into(), self.kind().as_str().into());
+        error.insert("message".into(), self.message().into());
+        if let Some(setting) = self.setting() {
+            error.insert("setting".into(), setting.into());
+        }
+        if let Some(limit) = self.limit() {
+            error.insert("limit".into(), limit.into());
+        }
+        if let Some(value) = self.value() {
+            error.insert("value".into(), value.clone());
+        }
+        if !self.0.backtrace.is_empty() {
+            error.insert("backtrace".into(), self.0.backtrace.clone().into());
+        }
+        if let Some(stderr) = self.guest_stderr() {
+            error.insert("stderr".into(), stderr.into());
+        }
+        serde_json::Value::Object([("error".to_owned(), error.into())].into_iter().collect())
+    }
+
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::BadRequest, message)
+    }
+
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::NotFound, message)
+    }
+
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Internal, message)
+    }
+
+    /// An input or output failure on something of the host's, named in the message.
+    pub(crate) fn io(what: impl fmt::Display, error: std::io::Error) -> Self {
+        let kind = match error.kind() {
+            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+            std::io::ErrorKind::PermissionDenied => ErrorKind::Forbidden,
+            _ => ErrorKind::Internal,
+        };
+        Self::new(kind, format!("{what}: {error}"))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        if let Some(value) = &self.0.value {
+            write!(f, ": {value}")?;
+        }
+        for function in &self.0.backtrace {
+            write!(f, "\n    at {function}")?;
+        }
+        if let Some(stderr) = &self.0.stderr {
+            f.write_str("\n  the guest's last words:")?;
+            for line in stderr.lines() {
+                write!(f, "\n    {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {self}", self.kind())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_leaves_out_what_is_not_known() {
+        let plain = Error::bad_request("no `foo`").to_json();
+        assert_eq!(plain, serde_json::json!({"error": {"kind": "bad-request", "message": "no `foo`"}}));
+
+        let limited = Error::new(ErrorKind::MemoryExceeded, "too much").with_limit("memory", "1MiB").to_json();
+        assert_eq!(limited["error"]["setting"], "memory");
+        assert_eq!(limited["error"]["limit"], "1MiB");
+    }
+
+    #[test]
+    fn wrapping_keeps_what_the_trap_said() {
+        let error = Error::new(ErrorKind::Trapped, "wasm `unreachable` instruction executed")
+            .with_backtrace(vec!["deeper".into()])
+            .wrap(ErrorKind::EnterFailed, "`enter` trapped");
+        assert_eq!(error.kind(), ErrorKind::EnterFailed);
+        assert_eq!(error.message(), "`enter` trapped: wasm `unreachable` instruction executed");
+        assert_eq!(error.guest_backtrace(), ["deeper"]);
+    }
+}

@@ -1,0 +1,371 @@
+//! One live guest: a store with a whole component in it, entered for one class, used for many calls, exited once.
+//!
+//! The call runs on the caller's own task. Every piece of guest code goes through [`Blueprint::bounded`], which arms the deadline,
+//! runs it, and decides from what came back whether the store may be used again. What must not be known here: pools, apps,
+//! names of settings' files.
+
+mod failure;
+mod typed;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+use wasmtime::Store;
+use wasmtime::component::{ComponentExportIndex, Func, InstancePre, Val};
+
+use crate::component::Function;
+use crate::config::InstanceLimits;
+use crate::engine::Ticker;
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::{Lifecycle, Outcome, Step};
+use crate::state::{Output, State, WasiSpec};
+use crate::values::json::Json;
+use crate::values::{Limits, Shape, Value};
+
+use failure::Attempt;
+use typed::{Callee, Prepared};
+
+/// How much later than the epoch's deadline the timer fires that stops guests which wait: a guest that runs is stopped by
+/// the epoch first, and its error says where it was.
+const WAITING_GRACE: Duration = Duration::from_millis(5);
+
+/// All that the instances of one class have in common; made once when the class is loaded.
+#[derive(Clone)]
+pub(crate) struct Blueprint {
+    /// What an instance is made of, or why none can be made: an import is missing, a permission was not given.
+    pub(crate) setup: Result<Setup>,
+    /// The `build` hooks of every class of the component, in the order of its exports.
+    pub(crate) builds: Vec<Arc<Function>>,
+    pub(crate) enter: Option<Arc<Function>>,
+    pub(crate) exit: Option<Arc<Function>>,
+    pub(crate) methods: Vec<Arc<Function>>,
+    pub(crate) bounds: Bounds,
+    pub(crate) ticker: Arc<Ticker>,
+    /// Cancelled when the host stops waiting for running calls.
+    pub(crate) stop: CancellationToken,
+}
+
+/// What an instance is made of.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    pub(crate) pre: InstancePre<State>,
+    pub(crate) wasi: WasiSpec,
+}
+
+/// The numbers that hold for one instance.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) memory_bytes: u64,
+    pub(crate) build_timeout: Duration,
+    pub(crate) enter_timeout: Duration,
+    pub(crate) method_timeout: Duration,
+    pub(crate) exit_timeout: Duration,
+    pub(crate) values: Limits,
+    pub(crate) instance: InstanceLimits,
+}
+
+/// What a guest's function gave back.
+#[derive(Debug)]
+pub(crate) enum Returned {
+    /// The result, or the ok side of a `result`.
+    Value(Value),
+    /// The err side of a `result`.
+    Error(Value),
+}
+
+/// A live guest.
+pub(crate) struct Live {
+    store: Store<State>,
+    instance: wasmtime::component::Instance,
+    life: Lifecycle,
+    blueprint: Arc<Blueprint>,
+    /// The methods called so far, by their place in the blueprint: looking one up and checking its type is done once.
+    methods: Vec<Option<Callee>>,
+}
+
+/// How long a piece of guest code may run, and the setting that says so.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    timeout: Option<Duration>,
+    setting: &'static str,
+    /// Whether a host that no longer waits ends it early. An exit it has to wait for.
+    stoppable: bool,
+}
+
+impl Span {
+    fn build(bounds: &Bounds) -> Self {
+        Self { timeout: Some(bounds.build_timeout), setting: "build-timeout", stoppable: true }
+    }
+
+    fn enter(bounds: &Bounds) -> Self {
+        Self { timeout: Some(bounds.enter_timeout), setting: "enter-timeout", stoppable: true }
+    }
+
+    fn method(bounds: &Bounds) -> Self {
+        Self { timeout: Some(bounds.method_timeout), setting: "timeout", stoppable: true }
+    }
+
+    fn exit(bounds: &Bounds) -> Self {
+        Self { timeout: Some(bounds.exit_timeout), setting: "exit-timeout", stoppable: false }
+    }
+
+    /// An entrypoint runs for as long as its user lets it.
+    fn entrypoint() -> Self {
+        Self { timeout: None, setting: "timeout", stoppable: true }
+    }
+
+    /// Starts the span: from here on the epoch stops the guest when it is over.
+    fn arm(&self, store: &mut Store<State>) -> Option<Instant> {
+        store.set_epoch_deadline(1);
+        let state = store.data_mut();
+        state.memory.take_refusal();
+        state.output.forget_tail();
+        state.deadline.set(self.timeout)
+    }
+}
+
+impl Blueprint {
+    /// Runs guest code until it is done, the host stops, or a guest that waits is over its time.
+    async fn bounded<T>(
+        &self,
+        span: &Span,
+        deadline: Option<Instant>,
+        guest: impl Future<Output = wasmtime::Result<T>>,
+    ) -> Attempt<T> {
+        let _ticking = self.ticker.guest_runs();
+        let over = async {
+            match deadline.and_then(|deadline| deadline.checked_add(WAITING_GRACE)) {
+                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        // The first branch is polled first, so that a call which never waits pays for neither of the others.
+        tokio::select! {
+            biased;
+            done = guest => Attempt::Done(done),
+            () = self.stop.cancelled(), if span.stoppable => Attempt::Stopped,
+            () = over => Attempt::TimedOut,
+        }
+    }
+}
+
+impl Live {
+    /// Instantiates the component, runs its `build` hooks and enters it with `parameters`.
+    ///
+    /// # Errors
+    ///
+    /// `build-failed`, `enter-failed` or `overloaded`; the instance is gone then, and no `exit` runs.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped the instance is dropped without `exit`.
+    pub(crate) async fn start(blueprint: Arc<Blueprint>, parameters: Vec<Value>, output: Arc<Output>) -> Result<Self> {
+        let mut live = Self::instantiate(blueprint, output).await?;
+        live.build().await?;
+        live.enter(parameters).await?;
+        Ok(live)
+    }
+
+    async fn instantiate(blueprint: Arc<Blueprint>, output: Arc<Output>) -> Result<Self> {
+        let bounds = &blueprint.bounds;
+        let Setup { pre, wasi } = blueprint.setup.as_ref().map_err(Error::clone)?;
+        let mut store = State::store(pre.engine(), wasi, output, bounds.memory_bytes, &bounds.instance)?;
+        // The core modules' own start functions run now; they are part of whatever hook comes first.
+        let span = if blueprint.builds.is_empty() { Span::enter(bounds) } else { Span::build(bounds) };
+        let deadline = span.arm(&mut store);
+        let attempt = blueprint.bounded(&span, deadline, pre.instantiate_async(&mut store)).await;
+        let instance = match attempt {
+            Attempt::Done(Ok(instance)) => instance,
+            other => {
+                let error = failure::explain(other.map(|_| ()), store.data_mut(), "the start of the instance", &span, bounds);
+                return Err(match error.kind() {
+                    ErrorKind::Trapped | ErrorKind::Internal => {
+                        error.wrap(ErrorKind::EnterFailed, "the instance could not be started")
+                    }
+                    _ => error,
+                });
+            }
+        };
+        let methods = (0..blueprint.methods.len()).map(|_| None).collect();
+        Ok(Self { store, instance, life: Lifecycle::new(), blueprint, methods })
+    }
+
+    async fn build(&mut self) -> Result<()> {
+        let blueprint = self.blueprint.clone();
+        self.begin(Step::Build)?;
+        let mut built = Ok(());
+        for build in &blueprint.builds {
+            built = self.hook(build, Vec::new(), Span::build(&blueprint.bounds)).await;
+            if built.is_err() {
+                break;
+            }
+        }
+        self.life.end(if built.is_ok() { Outcome::Returned } else { Outcome::Broke });
+        built.map_err(|error| error.wrap_unless_limit(ErrorKind::BuildFailed, "`build` failed"))
+    }
+
+    async fn enter(&mut self, parameters: Vec<Value>) -> Result<()> {
+        let blueprint = self.blueprint.clone();
+        self.begin(Step::Enter)?;
+        let entered = match &blueprint.enter {
+            None => Ok(()),
+            Some(enter) => self.hook(enter, parameters, Span::enter(&blueprint.bounds)).await,
+        };
+        self.life.end(if entered.is_ok() { Outcome::Returned } else { Outcome::Broke });
+        entered.map_err(|error| error.wrap_unless_limit(ErrorKind::EnterFailed, "`enter` failed"))
+    }
+
+    /// Calls a method by its place among the blueprint's.
+    ///
+    /// # Errors
+    ///
+    /// `returned-error` with the method's own error, or a refusal of the arguments: the instance goes on. Any other kind:
+    /// [`is_ready`](Self::is_ready) is false from then on.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped the instance is of no more use: drop it, without `exit`.
+    pub(crate) async fn call(&mut self, method: usize, arguments: Vec<Value>) -> Result<Value> {
+        let blueprint = self.blueprint.clone();
+        let function = &blueprint.methods[method];
+        let callee = match self.methods[method].take() {
+            Some(callee) => callee,
+            None => self.callee(function)?,
+        };
+        let returned = match callee.prepare(function, arguments, &blueprint.bounds.values) {
+            Ok(prepared) => match self.begin(Step::Call) {
+                Ok(()) => {
+                    let returned = self.run(function, &callee, prepared, Span::method(&blueprint.bounds)).await;
+                    self.life.end(match &returned {
+                        Ok(Returned::Value(_)) => Outcome::Returned,
+                        Ok(Returned::Error(_)) => Outcome::ReturnedError,
+                        Err(_) => Outcome::Broke,
+                    });
+                    returned
+                }
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
+        };
+        self.methods[method] = Some(callee);
+        unwrap(function, returned?)
+    }
+
+    /// Runs the `exit` hook if the instance is owed one, and drops the instance.
+    ///
+    /// # Errors
+    ///
+    /// What the hook failed with. The instance is gone all the same.
+    pub(crate) async fn exit(mut self) -> Result<()> {
+        let blueprint = self.blueprint.clone();
+        let exited = match &blueprint.exit {
+            Some(exit) if self.life.is_ready() => {
+                self.begin(Step::Exit)?;
+                let exited = self.hook(exit, Vec::new(), Span::exit(&blueprint.bounds)).await;
+                self.life.end(if exited.is_ok() { Outcome::Returned } else { Outcome::Broke });
+                exited
+            }
+            _ => Ok(()),
+        };
+        self.store.data().output.finish();
+        exited
+    }
+
+    /// Runs a command's `run` function, of the type `func() -> result`, without a time limit. Gives its exit code.
+    pub(crate) async fn run_command(&mut self, run: &ComponentExportIndex) -> Result<i32> {
+        let func = self.lookup(run)?;
+        let blueprint = self.blueprint.clone();
+        let span = Span::entrypoint();
+        let deadline = span.arm(&mut self.store);
+        let mut results = [Val::Bool(false)];
+        let attempt = blueprint.bounded(&span, deadline, func.call_async(&mut self.store, &[], &mut results)).await;
+        match attempt {
+            Attempt::Done(Ok(())) => Ok(i32::from(!matches!(results[0], Val::Result(Ok(_))))),
+            Attempt::Done(Err(error)) if error.is::<wasmtime_wasi::I32Exit>() => {
+                Ok(error.downcast_ref::<wasmtime_wasi::I32Exit>().map_or(1, |exit| exit.0))
+            }
+            other => Err(failure::explain(other, self.store.data_mut(), "`run`", &span, &blueprint.bounds)),
+        }
+    }
+
+    /// Calls an entrypoint `main`, without a time limit.
+    pub(crate) async fn run_main(&mut self, main: &Function, arguments: Vec<Value>) -> Result<Value> {
+        let callee = self.callee(main)?;
+        let prepared = callee.prepare(main, arguments, &self.blueprint.bounds.values)?;
+        unwrap(main, self.run(main, &callee, prepared, Span::entrypoint()).await?)
+    }
+
+    /// Whether the instance can take another call.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.life.is_ready()
+    }
+
+    /// Bytes in all of the guest's memories and tables.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.store.data().memory.used_bytes()
+    }
+
+    /// Drops an instance that is of no more use, without `exit`.
+    pub(crate) fn discard(self) {
+        self.store.data().output.finish();
+    }
+
+    fn begin(&mut self, step: Step) -> Result<()> {
+        self.life.begin(step).map_err(|error| Error::new(ErrorKind::Conflict, error.to_string()))
+    }
+
+    fn lookup(&mut self, index: &ComponentExportIndex) -> Result<Func> {
+        self.instance
+            .get_func(&mut self.store, index)
+            .ok_or_else(|| Error::internal("an exported function is not in the instance of its own component"))
+    }
+
+    fn callee(&mut self, function: &Function) -> Result<Callee> {
+        let func = self.lookup(&function.index)?;
+        Ok(Callee::new(func, function, &self.store))
+    }
+
+    /// Runs a hook: its own error is a failure like any other.
+    async fn hook(&mut self, hook: &Function, arguments: Vec<Value>, span: Span) -> Result<()> {
+        let callee = Callee::Untyped(self.lookup(&hook.index)?);
+        let prepared = callee.prepare(hook, arguments, &self.blueprint.bounds.values)?;
+        unwrap(hook, self.run(hook, &callee, prepared, span).await?).map(|_| ())
+    }
+
+    async fn run(&mut self, function: &Function, callee: &Callee, arguments: Prepared, span: Span) -> Result<Returned> {
+        let blueprint = self.blueprint.clone();
+        let deadline = span.arm(&mut self.store);
+        let attempt = blueprint.bounded(&span, deadline, callee.call(&mut self.store, arguments, &function.result)).await;
+        match attempt {
+            Attempt::Done(Ok(returned)) => Ok(returned),
+            other => {
+                let what = format!("`{}`", function.name);
+                Err(failure::explain(other.map(|_| ()), self.store.data_mut(), &what, &span, &blueprint.bounds))
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live").field("life", &self.life).finish_non_exhaustive()
+    }
+}
+
+/// The value of a method, or the error it returned as `returned-error`.
+fn unwrap(function: &Function, returned: Returned) -> Result<Value> {
+    match returned {
+        Returned::Value(value) => Ok(value),
+        Returned::Error(value) => {
+            let err = if let Shape::Result(_, err) = &function.result { err } else { &Shape::Unit };
+            let error = Error::new(ErrorKind::ReturnedError, format!("`{}` returned an error", function.name));
+            Err(error.with_value(json_of(&value, err)))
+        }
+    }
+}
+
+/// A guest's error as JSON; a number that JSON cannot write is the only reason for a null here.
+fn json_of(value: &Value, shape: &Shape) -> serde_json::Value {
+    serde_json::to_value(Json { value, shape }).unwrap_or_default()
+}

@@ -1,0 +1,122 @@
+//! What guests may import: WASI 0.2 on both engines, WASI 0.3 on the one with concurrency, `wasi:http` with the feature
+//! of that name.
+//!
+//! [`provides`] is the same list as names, for `inspect` and for errors; a test holds the two together. This module must
+//! not know classes, settings or instances.
+
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+use crate::engine::EngineKind;
+use crate::error::{Error, Result};
+use crate::state::State;
+
+/// Interfaces of WASI 0.2 and the newest patch version of each package that is linked.
+const WASI_0_2: &[(&str, &[&str])] = &[
+    ("wasi:cli", &["environment", "exit", "stdin", "stdout", "stderr", "terminal-input", "terminal-output",
+        "terminal-stdin", "terminal-stdout", "terminal-stderr"]),
+    ("wasi:clocks", &["monotonic-clock", "wall-clock"]),
+    ("wasi:filesystem", &["types", "preopens"]),
+    ("wasi:io", &["error", "poll", "streams"]),
+    ("wasi:random", &["random", "insecure", "insecure-seed"]),
+    ("wasi:sockets", &["instance-network", "ip-name-lookup", "network", "tcp", "tcp-create-socket", "udp",
+        "udp-create-socket"]),
+    #[cfg(feature = "http")]
+    ("wasi:http", &["outgoing-handler", "types"]),
+];
+
+/// Interfaces of WASI 0.3, only for components that run on the engine with concurrency.
+const WASI_0_3: &[(&str, &[&str])] = &[
+    ("wasi:cli", &["environment", "exit", "stdin", "stdout", "stderr", "terminal-input", "terminal-output",
+        "terminal-stdin", "terminal-stdout", "terminal-stderr", "types"]),
+    ("wasi:clocks", &["monotonic-clock", "system-clock", "types"]),
+    ("wasi:filesystem", &["types", "preopens"]),
+    ("wasi:random", &["random", "insecure", "insecure-seed"]),
+    ("wasi:sockets", &["ip-name-lookup", "types"]),
+    #[cfg(feature = "http")]
+    ("wasi:http", &["client", "types"]),
+];
+
+/// Makes the linker of one engine.
+///
+/// # Errors
+///
+/// `internal` when an interface is defined twice, which no input can cause.
+pub(crate) fn linker(engine: &Engine, kind: EngineKind) -> Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    link(&mut linker, kind).map_err(|error| Error::internal(format!("WASI could not be linked: {error:#}")))?;
+    Ok(linker)
+}
+
+fn link(linker: &mut Linker<State>, kind: EngineKind) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    #[cfg(feature = "http")]
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+    if kind == EngineKind::Async {
+        wasmtime_wasi::p3::add_to_linker(linker)?;
+        #[cfg(feature = "http")]
+        wasmtime_wasi_http::p3::add_to_linker(linker)?;
+    }
+    Ok(())
+}
+
+/// Whether an imported interface, such as `wasi:cli/stdout@0.2.6`, is linked for components of this kind.
+pub(crate) fn provides(import: &str, kind: EngineKind) -> bool {
+    let Some((path, version)) = import.rsplit_once('@') else { return false };
+    let Some((package, interface)) = path.split_once('/') else { return false };
+    let among = |table: &[(&str, &[&str])]| {
+        table.iter().any(|(name, interfaces)| *name == package && interfaces.contains(&interface))
+    };
+    // Within 0.2 and 0.3 versions only add, and wasmtime matches any of them.
+    match version.split('.').take(2).collect::<Vec<_>>()[..] {
+        ["0", "2"] => among(WASI_0_2),
+        ["0", "3"] => kind == EngineKind::Async && among(WASI_0_3) && !version.contains('-'),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::HostConfig;
+    use crate::engine::Engines;
+    use wasmtime::component::Component;
+
+    #[test]
+    fn every_interface_said_to_be_provided_is_linked() {
+        let engines = Engines::new(&HostConfig { max_instances: 1, ..HostConfig::default() }).unwrap();
+        for kind in [EngineKind::Sync, EngineKind::Async] {
+            let engine = engines.get(kind).unwrap();
+            let linker = linker(engine, kind).unwrap();
+            for (table, version) in [(WASI_0_2, "0.2.0"), (WASI_0_3, "0.3.0")] {
+                for (package, interfaces) in table {
+                    for interface in *interfaces {
+                        let import = format!("{package}/{interface}@{version}");
+                        // An import of an empty instance: it links when the interface is there at all.
+                        let component = Component::new(engine, importing(&import)).unwrap();
+                        let linked = linker.instantiate_pre(&component).is_ok();
+                        assert_eq!(linked, provides(&import, kind), "{import} on the {} engine", kind.as_str());
+                    }
+                }
+            }
+        }
+    }
+
+    fn importing(name: &str) -> Vec<u8> {
+        use wasm_encoder::{
+            ComponentBuilder, ComponentTypeRef, InstanceType,
+        };
+        let mut component = ComponentBuilder::default();
+        let ty = component.type_instance(None, &InstanceType::new());
+        component.import(name, ComponentTypeRef::Instance(ty));
+        component.finish()
+    }
+
+    #[test]
+    fn what_is_not_linked_is_not_provided() {
+        assert!(!provides("wasi:keyvalue/store@0.2.0", EngineKind::Sync));
+        assert!(!provides("wasi:cli/stdout@0.3.0", EngineKind::Sync));
+        assert!(!provides("wasi:cli/stdout", EngineKind::Async));
+        assert!(provides("wasi:cli/stdout@0.2.99", EngineKind::Sync));
+    }
+}

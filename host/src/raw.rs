@@ -1,0 +1,48 @@
+//! The same guest straight on wasmtime, for benches: our engines, linker and store, and none of our calls.
+//!
+//! Hidden from the documentation and free to change in any release.
+
+use std::sync::Arc;
+
+use wasmtime::Store;
+use wasmtime::component::Instance;
+
+use crate::config::OutputLimits;
+use crate::engine::TickerGuard;
+use crate::error::Result;
+use crate::service::Bound;
+use crate::state::{Output, OutputOrigin, TracingOutput};
+
+pub use crate::state::State;
+
+/// An instance that was instantiated, but not built or entered.
+pub struct RawInstance {
+    /// The store, with limiter and epoch callback as in every instance, and a deadline that never comes.
+    pub store: Store<State>,
+    /// The component's instance.
+    pub instance: Instance,
+    _ticking: TickerGuard,
+}
+
+impl std::fmt::Debug for RawInstance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RawInstance")
+    }
+}
+
+/// Instantiates the component of a class.
+///
+/// # Errors
+///
+/// As a start of the class.
+pub async fn instantiate(bound: &Bound) -> Result<RawInstance> {
+    let blueprint = bound.blueprint();
+    let setup = blueprint.setup.as_ref().map_err(Clone::clone)?;
+    let output = Output::new(OutputOrigin::default(), Arc::new(TracingOutput), OutputLimits::default());
+    let bounds = &blueprint.bounds;
+    let mut store = State::store(setup.pre.engine(), &setup.wasi, output, bounds.memory_bytes, &bounds.instance)?;
+    let ticking = blueprint.ticker.guest_runs();
+    let instance = setup.pre.instantiate_async(&mut store).await;
+    let instance = instance.map_err(|error| crate::error::Error::internal(format!("{error:#}")))?;
+    Ok(RawInstance { store, instance, _ticking: ticking })
+}

@@ -1,0 +1,302 @@
+//! The host: apps by name, their classes, and "call this method of this class with these parameters".
+//!
+//! ```text
+//! Host ── load ──▶ App ── class ──▶ Class ── bind ──▶ Bound ── start ──▶ Instance ── call, exit
+//! ```
+//! This is the library's surface. It must not know terminals, sockets or exit codes.
+
+mod app;
+mod bound;
+mod class;
+mod entrypoint;
+mod inspect;
+mod instance;
+mod load;
+mod source;
+mod world;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use wasmtime::component::Linker;
+
+use crate::artifact::CompileCache;
+use crate::config::HostConfig;
+use crate::drain::Drain;
+use crate::engine::{EngineKind, Engines};
+use crate::error::Result;
+use crate::linker;
+use crate::state::{GuestOutput, State, TracingOutput};
+
+pub use app::App;
+#[cfg(feature = "cli")]
+pub(crate) use app::unknown;
+pub use bound::Bound;
+pub use class::{Argument, Class, Method};
+pub use entrypoint::{Command, Main};
+pub use inspect::{
+    ArgumentReport, ClassReport, ComponentReport, EntrypointReport, FunctionReport, ImportReport, Inspection, NearMissReport,
+    UncallableReport,
+};
+pub use instance::Instance;
+pub use source::Source;
+
+/// A host for apps: the engines, the cache of compiled components, and the limits.
+///
+/// Cheap to clone; all clones are one host. Every future of a host needs a tokio runtime with time and input/output
+/// enabled, on threads that may be held up for a millisecond at a time: guests yield that often.
+///
+/// Before the last clone goes, call [`shutdown`](Self::shutdown): otherwise instances are dropped without their `exit` hooks.
+#[derive(Clone, Debug)]
+pub struct Host {
+    inner: Arc<HostInner>,
+}
+
+#[derive(Debug)]
+struct HostInner {
+    config: HostConfig,
+    engines: Engines,
+    linkers: [OnceLock<Linkers>; 2],
+    cache: Option<CompileCache>,
+    output: OutputListener,
+    drain: Drain,
+    instances: instance::Registry,
+    next_instance: AtomicU64,
+}
+
+struct Linkers(Linker<State>);
+
+impl std::fmt::Debug for Linkers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Linker")
+    }
+}
+
+struct OutputListener(Arc<dyn GuestOutput>);
+
+impl std::fmt::Debug for OutputListener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("dyn GuestOutput")
+    }
+}
+
+impl Host {
+    /// Begins a host with the default limits and permissions: see each method of [`HostBuilder`].
+    pub fn builder() -> HostBuilder {
+        HostBuilder { config: HostConfig::default(), output: Arc::new(TracingOutput) }
+    }
+
+    /// Loads an app from a directory with a `wasmhost.toml`, from such a file, or from a component file alone.
+    ///
+    /// Components are compiled, or found compiled in the cache; no guest code runs, and no compiler of a guest is started.
+    ///
+    /// # Errors
+    ///
+    /// `not-found` for a path that is not there; `bad-request` for a manifest or component with mistakes, naming all that
+    /// were found; `forbidden` for environment variables and mounts that this host was not told to allow.
+    pub async fn load(&self, path: impl Into<PathBuf>) -> Result<App> {
+        let source = Source::open(path.into())?;
+        self.load_source(source).await
+    }
+
+    /// Like [`load`](Self::load), from a source that was opened before.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub async fn load_source(&self, source: Source) -> Result<App> {
+        let app = load::load(self.clone(), source).await?;
+        load::check(&app)?;
+        Ok(app)
+    }
+
+    /// Loads an app from the bytes of a component, with the settings it carries itself.
+    ///
+    /// `name` is the app's, in lower-case kebab, at most 30 characters.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub async fn load_bytes(&self, name: &str, component: impl Into<Vec<u8>>) -> Result<App> {
+        self.load_source(Source::from_bytes(name, component.into())?).await
+    }
+
+    /// Tells what an app offers and needs, without starting anything.
+    ///
+    /// Unlike [`load`](Self::load) this goes well for an app that could not run here because an import or a permission is
+    /// missing.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load), but for what is missing.
+    pub async fn inspect(&self, source: Source) -> Result<Inspection> {
+        Ok(Inspection::of(&load::load(self.clone(), source).await?))
+    }
+
+    /// Ends the host in order: new calls are refused with `draining`, running ones are waited for up to the drain timeout
+    /// and then cancelled, and every entered instance that is sound gets its `exit`, all at once.
+    ///
+    /// Returns when all instances are gone. A second call waits for the same.
+    pub async fn shutdown(&self) {
+        self.inner.drain.run(self.inner.config.drain_timeout).await;
+        self.inner.instances.exit_all().await;
+    }
+}
+
+impl HostInner {
+    fn linker(&self, kind: EngineKind) -> Result<&Linker<State>> {
+        let cell = &self.linkers[usize::from(kind == EngineKind::Async)];
+        if cell.get().is_none() {
+            let linker = linker::linker(self.engines.get(kind)?, kind)?;
+            let _ = cell.set(Linkers(linker));
+        }
+        Ok(&cell.get().expect("it was set just now, here or by another thread").0)
+    }
+
+    fn next_instance_id(&self) -> u64 {
+        self.next_instance.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl Drop for HostInner {
+    fn drop(&mut self) {
+        let lost = self.instances.len();
+        if lost > 0 {
+            tracing::warn!(instances = lost, "the host was dropped without `shutdown`: instances go without their `exit`");
+        }
+    }
+}
+
+/// The settings of a [`Host`].
+#[derive(Clone)]
+pub struct HostBuilder {
+    config: HostConfig,
+    output: Arc<dyn GuestOutput>,
+}
+
+impl HostBuilder {
+    /// Makes the host.
+    ///
+    /// # Errors
+    ///
+    /// `bad-request` when the machine cannot hold pools of the size of [`max_instances`](Self::max_instances); an error of
+    /// the file system when the cache directory cannot be used.
+    pub fn build(self) -> Result<Host> {
+        let engines = Engines::new(&self.config)?;
+        let cache = self.config.cache_dir.as_deref().map(CompileCache::open).transpose()?;
+        let inner = HostInner {
+            config: self.config,
+            engines,
+            linkers: Default::default(),
+            cache,
+            output: OutputListener(self.output),
+            drain: Drain::default(),
+            instances: instance::Registry::default(),
+            next_instance: AtomicU64::new(1),
+        };
+        Ok(Host { inner: Arc::new(inner) })
+    }
+
+    /// Sets how many instances may be alive at once in this host. Default 1,000. Address space is reserved for all of them.
+    #[must_use]
+    pub fn max_instances(mut self, instances: u32) -> Self {
+        self.config.max_instances = instances;
+        self
+    }
+
+    /// Sets how many bytes the arguments of one call may have together. Default 4 MiB.
+    #[must_use]
+    pub fn max_body_bytes(mut self, bytes: usize) -> Self {
+        self.config.max_body_bytes = bytes;
+        self
+    }
+
+    /// Sets how many bytes a component file may have. Default 256 MiB.
+    #[must_use]
+    pub fn max_component_bytes(mut self, bytes: u64) -> Self {
+        self.config.max_component_bytes = bytes;
+        self
+    }
+
+    /// Sets how many bytes of values may pass between guest and host for one call. A list passed as values counts 32
+    /// bytes an element. Default 64 MiB.
+    #[must_use]
+    pub fn max_hostcall_bytes(mut self, bytes: usize) -> Self {
+        self.config.instance.max_hostcall_bytes = bytes;
+        self
+    }
+
+    /// Sets how many handles one instance may hold: open files, streams, resources. Default 10,000.
+    #[must_use]
+    pub fn max_handles(mut self, handles: usize) -> Self {
+        self.config.instance.max_handles = handles;
+        self
+    }
+
+    /// Sets how many random bytes a guest may ask for at once. Default 1 MiB.
+    #[must_use]
+    pub fn max_random_bytes(mut self, bytes: u64) -> Self {
+        self.config.instance.max_random_bytes = bytes;
+        self
+    }
+
+    /// Sets how many elements one table of a guest may have. Default 100,000.
+    #[must_use]
+    pub fn max_table_elements(mut self, elements: usize) -> Self {
+        self.config.instance.max_table_elements = elements;
+        self
+    }
+
+    /// Sets how long a shutdown waits for running calls. Default 30 s.
+    #[must_use]
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.config.drain_timeout = timeout;
+        self
+    }
+
+    /// Keeps compiled components below this directory, which may be shared by any number of processes of one user.
+    /// Default: nothing is kept, and each load compiles.
+    #[must_use]
+    pub fn cache_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.config.cache_dir = Some(dir.into());
+        self
+    }
+
+    /// Lets manifests take this variable `from` the environment of this process. Default: none.
+    #[must_use]
+    pub fn allow_env(mut self, name: impl Into<String>) -> Self {
+        self.config.allow_env.insert(name.into());
+        self
+    }
+
+    /// Lets manifests mount this directory and those below it. Default: none.
+    #[must_use]
+    pub fn allow_mount(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.config.allow_mounts.push(dir.into());
+        self
+    }
+
+    /// Hands the lines that guests print to `output`. Default: `tracing` events with target `wasmhost::guest`.
+    #[must_use]
+    pub fn guest_output(mut self, output: impl GuestOutput) -> Self {
+        self.output = Arc::new(output);
+        self
+    }
+
+    /// Sets how many bytes a second each instance may print, and how many at once after a silence; what is more is dropped
+    /// and counted. Default 1 MiB and 4 MiB.
+    #[must_use]
+    pub fn guest_output_rate(mut self, bytes_per_second: u64, burst_bytes: u64) -> Self {
+        self.config.output.max_bytes_per_second = bytes_per_second;
+        self.config.output.max_burst_bytes = burst_bytes;
+        self
+    }
+}
+
+impl std::fmt::Debug for HostBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HostBuilder").field("config", &self.config).finish_non_exhaustive()
+    }
+}

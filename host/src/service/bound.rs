@@ -1,0 +1,131 @@
+//! A class bound with parameters: what a call is made on.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::class::{Class, Method};
+use super::instance::Instance;
+use crate::error::Result;
+use crate::instance::Live;
+use crate::state::{Output, OutputOrigin};
+use crate::values::json::Json;
+use crate::values::{Value, from_value};
+
+/// Bytes of parameters that log lines carry.
+const MAX_LOGGED_PARAMETERS_BYTES: usize = 200;
+
+/// A class with a value for each parameter. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    class: Class,
+    parameters: Arc<[Value]>,
+    key: Arc<[u8]>,
+}
+
+impl Bound {
+    pub(super) fn new(class: Class, parameters: Vec<Value>, key: Vec<u8>) -> Self {
+        Self { class, parameters: parameters.into(), key: key.into() }
+    }
+
+    /// The class.
+    pub fn class(&self) -> &Class {
+        &self.class
+    }
+
+    /// The parameters in their canonical encoding, at most 16 KiB: equal for two bindings of a class exactly when their
+    /// values are, with defaults filled in.
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// Calls a method in an instance of its own: start, `enter`, the call, `exit`.
+    ///
+    /// `arguments` is a struct or map by name, a tuple or list by position, or `()` for none. `R` is what the method
+    /// returns, or the ok side of its `result`.
+    ///
+    /// # Errors
+    ///
+    /// `returned-error` with the method's own error; `bad-request` or `too-large` for arguments that do not fit, before
+    /// anything starts; `build-failed`, `enter-failed`, `trapped`, `memory-exceeded` or `timed-out` from the guest;
+    /// `bad-request` when the result does not fit `R`; `draining` after a shutdown began. An `exit` that fails is logged.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped the instance goes without `exit`.
+    pub async fn call<A, R>(&self, method: &str, arguments: &A) -> Result<R>
+    where
+        A: Serialize + ?Sized,
+        R: DeserializeOwned,
+    {
+        let method = self.class.method(method)?;
+        let arguments = method.argument_signature().from_serde(arguments, &self.class.limits())?;
+        let value = self.call_values(method, arguments).await?;
+        Ok(from_value(value, ok_shape(method))?)
+    }
+
+    pub(crate) async fn call_values(&self, method: Method<'_>, arguments: Vec<Value>) -> Result<Value> {
+        self.class.check_body(method.name(), &arguments)?;
+        let instance = self.start().await?;
+        let called = instance.call_values(method, arguments).await;
+        if let Err(error) = instance.exit().await {
+            tracing::warn!(app = %self.class.inner.app, class = self.class.name(), %error, "`exit` failed");
+        }
+        called
+    }
+
+    /// Starts an instance and enters it, for any number of calls.
+    ///
+    /// # Errors
+    ///
+    /// `build-failed`, `enter-failed`, `overloaded` when the host's instances are all in use, `draining` after a shutdown
+    /// began.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped the instance goes without `exit`.
+    pub async fn start(&self) -> Result<Instance> {
+        let host = &self.class.inner.host;
+        let _working = host.inner.drain.work()?;
+        let id = host.inner.next_instance_id();
+        let origin = OutputOrigin {
+            app: self.class.inner.app.clone(),
+            class: self.class.name().to_owned(),
+            parameters: self.describe(),
+            instance: id.to_string(),
+        };
+        let output = Output::new(origin, host.inner.output.0.clone(), host.inner.config.output);
+        let started = Live::start(self.class.inner.blueprint.clone(), self.parameters.to_vec(), output.clone()).await;
+        match started {
+            Ok(live) => Ok(Instance::new(self.class.clone(), id, live)),
+            Err(error) => {
+                output.finish();
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn blueprint(&self) -> &crate::instance::Blueprint {
+        &self.class.inner.blueprint
+    }
+
+    /// The parameters as one line of JSON, shortened.
+    fn describe(&self) -> String {
+        let parameters = self.class.parameter_signature().iter().zip(self.parameters.iter());
+        let object: serde_json::Map<_, _> = parameters
+            .map(|((name, shape), value)| (name.to_owned(), serde_json::to_value(Json { value, shape }).unwrap_or_default()))
+            .collect();
+        let mut text = serde_json::Value::Object(object).to_string();
+        if text.len() > MAX_LOGGED_PARAMETERS_BYTES {
+            text.truncate(text.floor_char_boundary(MAX_LOGGED_PARAMETERS_BYTES));
+            text.push('…');
+        }
+        text
+    }
+}
+
+/// The shape of what a call of the method gives back: its result, or the ok side of it.
+pub(crate) fn ok_shape(method: Method<'_>) -> &crate::values::Shape {
+    method.function().ok_shape()
+}

@@ -1,0 +1,161 @@
+//! Entrypoints: code of a component that runs in this process, with its standard streams, for as long as it likes.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::app::App;
+use super::class::{Argument, arguments};
+use super::world::World;
+use crate::component::Entrypoint;
+use crate::error::Result;
+use crate::instance::{Blueprint, Live};
+use crate::manifest::ClassSettings;
+use crate::state::{Output, OutputOrigin, Stdio};
+use crate::values::{Limits, Signature, Value, from_value};
+
+/// An entrypoint as it was loaded.
+pub(super) struct EntrypointInner {
+    pub(super) component: String,
+    pub(super) entrypoint: Arc<Entrypoint>,
+    pub(super) arguments: Signature,
+    pub(super) settings: ClassSettings,
+    /// Without the arguments and streams of a run, which are part of what its instance sees.
+    pub(super) blueprint: Arc<Blueprint>,
+    /// Holds the files in place.
+    pub(super) _world: Option<World>,
+}
+
+impl EntrypointInner {
+    pub(super) fn main(&self) -> Option<&crate::component::Function> {
+        if let Entrypoint::Main(function) = &*self.entrypoint { Some(function) } else { None }
+    }
+
+    pub(super) fn is_command(&self) -> bool {
+        matches!(*self.entrypoint, Entrypoint::Command { .. })
+    }
+
+    async fn start(&self, app: &App, arguments: Vec<String>) -> Result<Live> {
+        let host = &app.inner.host.inner;
+        let id = host.next_instance_id();
+        let origin = OutputOrigin {
+            app: app.name().to_owned(),
+            class: self.component.clone(),
+            parameters: "{}".to_owned(),
+            instance: id.to_string(),
+        };
+        let output = Output::new(origin, host.output.0.clone(), host.config.output);
+        let mut blueprint = (*self.blueprint).clone();
+        if let Ok(setup) = &mut blueprint.setup {
+            setup.wasi.arguments = std::iter::once(self.component.clone()).chain(arguments).collect();
+            setup.wasi.stdio = Stdio::Inherit;
+        }
+        Live::start_unentered(Arc::new(blueprint), output).await
+    }
+}
+
+/// The typed entrypoint of an app: the root export `main` of one of its components.
+#[derive(Clone, Debug)]
+pub struct Main {
+    app: App,
+    index: usize,
+}
+
+impl Main {
+    pub(super) fn new(app: App, entrypoint: &EntrypointInner) -> Option<Self> {
+        let index = position(&app, entrypoint)?;
+        Some(Self { app, index })
+    }
+
+    /// The arguments, in the order of the declaration.
+    pub fn arguments(&self) -> Vec<Argument<'_>> {
+        static NO_DOCS: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();
+        let settings = &self.inner().settings;
+        let docs = settings.methods.get("main").map_or(&NO_DOCS, |main| &main.argument_docs);
+        arguments(&self.inner().arguments, docs).collect()
+    }
+
+    /// The function as WIT writes it.
+    pub fn signature(&self) -> String {
+        self.function().signature()
+    }
+
+    /// What it does, in Markdown, where the manifest says.
+    pub fn docs(&self) -> Option<&str> {
+        self.inner().settings.methods.get("main").and_then(|main| main.docs.as_deref())
+    }
+
+    /// Runs `main` in an instance of its own, with this process's standard streams and without a time limit.
+    ///
+    /// # Errors
+    ///
+    /// As [`Bound::call`](super::Bound::call).
+    pub async fn call<A, R>(&self, arguments: &A) -> Result<R>
+    where
+        A: Serialize + ?Sized,
+        R: DeserializeOwned,
+    {
+        let arguments = self.inner().arguments.from_serde(arguments, &self.limits())?;
+        Ok(from_value(self.call_values(arguments).await?, self.function().ok_shape())?)
+    }
+
+    pub(crate) async fn call_values(&self, arguments: Vec<Value>) -> Result<Value> {
+        let _working = self.app.inner.host.inner.drain.work()?;
+        let mut live = self.inner().start(&self.app, Vec::new()).await?;
+        let called = live.run_main(self.function(), arguments).await;
+        live.discard();
+        called
+    }
+
+    pub(crate) fn function(&self) -> &crate::component::Function {
+        self.inner().main().expect("a `Main` is made of such an entrypoint only")
+    }
+
+    pub(crate) fn argument_signature(&self) -> &Signature {
+        &self.inner().arguments
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.inner().blueprint.bounds.values
+    }
+
+    fn inner(&self) -> &EntrypointInner {
+        &self.app.inner.entrypoints[self.index]
+    }
+}
+
+/// A program that exports `wasi:cli/run`.
+#[derive(Clone, Debug)]
+pub struct Command {
+    app: App,
+    index: usize,
+}
+
+impl Command {
+    pub(super) fn new(app: App, entrypoint: &EntrypointInner) -> Option<Self> {
+        let index = position(&app, entrypoint)?;
+        Some(Self { app, index })
+    }
+
+    /// Runs the program with these arguments, this process's standard streams and no time limit; gives its exit code.
+    ///
+    /// # Errors
+    ///
+    /// `trapped` or `memory-exceeded` from the guest, `draining` after a shutdown began.
+    pub async fn run(&self, arguments: Vec<String>) -> Result<i32> {
+        let _working = self.app.inner.host.inner.drain.work()?;
+        let inner = &self.app.inner.entrypoints[self.index];
+        let Entrypoint::Command { index, .. } = &*inner.entrypoint else {
+            return Err(crate::error::Error::internal("a `Command` is made of such an entrypoint only"));
+        };
+        let mut live = inner.start(&self.app, arguments).await?;
+        let ran = live.run_command(index).await;
+        live.discard();
+        ran
+    }
+}
+
+fn position(app: &App, entrypoint: &EntrypointInner) -> Option<usize> {
+    app.entrypoints().position(|other| std::ptr::eq(other, entrypoint))
+}

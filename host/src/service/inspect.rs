@@ -1,0 +1,310 @@
+//! What `inspect` tells of an app: plain data, ready to be printed or serialized.
+
+use serde::Serialize;
+
+use super::app::App;
+use super::class::{Argument, Class};
+use crate::artifact::{Artifact, CodeOrigin};
+use crate::component::{Entrypoint, Function, Offer};
+use crate::manifest::{ComponentEntry, Setting, SnapshotMode};
+
+/// What an app offers and needs. Serializes with snake_case keys; within a minor version keys are only added.
+#[derive(Clone, Debug, Serialize)]
+pub struct Inspection {
+    /// The app's name.
+    pub app: String,
+    /// Its components, in the order of the manifest.
+    pub components: Vec<ComponentReport>,
+    /// Its classes, in the order of the components' exports.
+    pub classes: Vec<ClassReport>,
+    /// What `wasmhost run` starts when no method is named.
+    pub entrypoints: Vec<EntrypointReport>,
+}
+
+/// One component file.
+#[derive(Clone, Debug, Serialize)]
+pub struct ComponentReport {
+    /// Its name in the manifest.
+    pub name: String,
+    /// The file.
+    pub source: String,
+    /// The command that makes the file, if the manifest has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
+    /// The size of the file in bytes.
+    pub size_bytes: usize,
+    /// The BLAKE3 digest of the component.
+    pub digest: String,
+    /// The engine it runs on: `sync`, or `async` if anything in it is asynchronous.
+    pub engine: &'static str,
+    /// Milliseconds that compiling took; null if it was found compiled.
+    pub compiled_ms: Option<u64>,
+    /// What it imports.
+    pub imports: Vec<ImportReport>,
+}
+
+/// An imported interface or function.
+#[derive(Clone, Debug, Serialize)]
+pub struct ImportReport {
+    /// Its name, with its version.
+    pub name: String,
+    /// Whether this host has it.
+    pub provided: bool,
+}
+
+/// One class.
+#[derive(Clone, Debug, Serialize)]
+pub struct ClassReport {
+    /// Its name.
+    pub name: String,
+    /// Its component.
+    pub component: String,
+    /// The interface it is; null for the functions at the component's root.
+    pub interface: Option<String>,
+    /// What it is for, in Markdown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub docs: Option<String>,
+    /// Why no instance of it can be started here; null if one can.
+    pub problem: Option<String>,
+    /// The hooks that were found, in the order in which they run.
+    pub hooks: Vec<FunctionReport>,
+    /// Methods that have a hook's name but not its type.
+    pub near_misses: Vec<NearMissReport>,
+    /// The parameters: the arguments of `enter`.
+    pub parameters: Vec<ArgumentReport>,
+    /// The methods that can be called.
+    pub methods: Vec<FunctionReport>,
+    /// The functions that cannot be called, with the reason.
+    pub uncallable: Vec<UncallableReport>,
+    /// The interface it answers web requests with, such as `wasi:http/incoming-handler@0.2.3`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handler: Option<String>,
+    /// Every setting with its value and where it comes from: `default`, `section` (in the component) or `file`.
+    pub settings: Vec<Setting>,
+    /// Things worth knowing about how this class will run.
+    pub notes: Vec<String>,
+}
+
+/// A hook or a method.
+#[derive(Clone, Debug, Serialize)]
+pub struct FunctionReport {
+    /// Its name; for a hook the hook's.
+    pub name: String,
+    /// The function as WIT writes it.
+    pub signature: String,
+    /// Whether it is an `async func`.
+    #[serde(rename = "async")]
+    pub is_async: bool,
+    /// What it does, in Markdown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub docs: Option<String>,
+    /// Its arguments.
+    pub arguments: Vec<ArgumentReport>,
+    /// The requests it answers once served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web: Option<String>,
+}
+
+/// A parameter or an argument; see [`Argument`].
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the same fields, owned, are described at `Argument`")]
+pub struct ArgumentReport {
+    pub name: String,
+    pub r#type: String,
+    pub needs: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default: Option<serde_json::Value>,
+    pub required: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub docs: Option<String>,
+}
+
+/// A method with the name of a hook.
+#[derive(Clone, Debug, Serialize)]
+pub struct NearMissReport {
+    /// The method.
+    pub name: String,
+    /// The hook it would have been.
+    pub hook: &'static str,
+    /// What about its type does not fit.
+    pub reason: String,
+}
+
+/// A function that cannot be called.
+#[derive(Clone, Debug, Serialize)]
+pub struct UncallableReport {
+    /// Its name.
+    pub name: String,
+    /// Why not, as the end of a sentence that begins with its name.
+    pub reason: String,
+}
+
+/// Code that runs in this process when no method is named.
+#[derive(Clone, Debug, Serialize)]
+pub struct EntrypointReport {
+    /// Its component.
+    pub component: String,
+    /// `main` with typed arguments, or `command` with raw ones.
+    pub kind: &'static str,
+    /// The function as WIT writes it.
+    pub signature: String,
+    /// The arguments of `main`.
+    pub arguments: Vec<ArgumentReport>,
+    /// Why it cannot be run; null if it can.
+    pub problem: Option<String>,
+}
+
+impl Inspection {
+    pub(super) fn of(app: &App) -> Self {
+        Self {
+            app: app.name().to_owned(),
+            components: app.inner.components.clone(),
+            classes: app.classes().map(ClassReport::of).collect(),
+            entrypoints: app.entrypoints().map(EntrypointReport::of).collect(),
+        }
+    }
+}
+
+impl ComponentReport {
+    pub(super) fn new(entry: &ComponentEntry, artifact: &Artifact, offer: &Offer, size_bytes: usize) -> Self {
+        let imports = offer.imports.iter();
+        Self {
+            name: entry.name.clone(),
+            source: entry.source.display().to_string(),
+            build: entry.build.clone(),
+            size_bytes,
+            digest: artifact.digest.to_string(),
+            engine: artifact.kind.as_str(),
+            compiled_ms: match artifact.origin {
+                CodeOrigin::Compiled(took) => Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+                CodeOrigin::Cached => None,
+            },
+            imports: imports.map(|import| ImportReport { name: import.name.clone(), provided: import.provided }).collect(),
+        }
+    }
+}
+
+impl ClassReport {
+    fn of(class: &Class) -> Self {
+        let inner = &class.inner;
+        let hooks = [("build", &inner.hooks.build), ("enter", &inner.hooks.enter), ("restore", &inner.hooks.restore), ("exit", &inner.hooks.exit)];
+        let hooks = hooks.into_iter().filter_map(|(name, hook)| hook.as_ref().map(|hook| FunctionReport::hook(name, hook)));
+        let near_misses = class.near_misses().iter();
+        let uncallable = inner.uncallable.iter();
+        Self {
+            name: inner.name.clone(),
+            component: inner.component.clone(),
+            interface: inner.export.clone(),
+            docs: inner.settings.docs.clone(),
+            problem: inner.blueprint.setup.as_ref().err().map(ToString::to_string),
+            hooks: hooks.collect(),
+            near_misses: near_misses
+                .map(|miss| NearMissReport { name: miss.name.clone(), hook: miss.hook, reason: miss.reason.clone() })
+                .collect(),
+            parameters: class.parameters().map(ArgumentReport::of).collect(),
+            methods: class
+                .methods()
+                .map(|method| FunctionReport {
+                    name: method.name().to_owned(),
+                    signature: method.signature(),
+                    is_async: method.is_async(),
+                    docs: method.docs().map(str::to_owned),
+                    arguments: method.arguments().into_iter().map(ArgumentReport::of).collect(),
+                    web: method.web(),
+                })
+                .collect(),
+            uncallable: uncallable
+                .map(|function| UncallableReport { name: function.name.clone(), reason: function.reason.clone() })
+                .collect(),
+            handler: inner.handler.as_ref().map(|handler| handler.export.clone()),
+            settings: inner.settings.iter().cloned().collect(),
+            notes: notes(class),
+        }
+    }
+}
+
+/// What about a class works in another way than its settings or its component may suggest.
+fn notes(class: &Class) -> Vec<String> {
+    let inner = &class.inner;
+    let settings = &inner.settings;
+    let mut notes = Vec::new();
+    if inner.hooks.build.is_some() {
+        notes.push("`build` runs in each new instance before `enter`: this version takes no snapshots".to_owned());
+    }
+    if settings.snapshot == SnapshotMode::Enter {
+        notes.push("`snapshot = \"enter\"` has no effect in this version: every instance is entered anew".to_owned());
+    }
+    if !settings.allow_outbound.is_empty() {
+        notes.push("`allow-outbound` has no effect in this version: guests have no network".to_owned());
+    }
+    if settings.tmp_bytes.is_some() {
+        notes.push("`tmp` has no effect in this version: guests have no `/tmp`".to_owned());
+    }
+    if inner.handler.is_some() {
+        notes.push("the web handler is not served in this version".to_owned());
+    }
+    if !inner.hooks.has_hooks() && !settings.reuse {
+        notes.push("no hooks and no `reuse = true`: its instances are not kept between requests to its web handler".to_owned());
+    }
+    notes
+}
+
+impl FunctionReport {
+    fn hook(name: &str, function: &Function) -> Self {
+        let arguments = function.parameters.iter().map(|(name, shape)| ArgumentReport {
+            name: name.clone(),
+            r#type: crate::values::describe::wit(shape),
+            needs: crate::values::describe::plain(shape),
+            default: None,
+            required: !shape.is_option(),
+            docs: None,
+        });
+        Self {
+            name: name.to_owned(),
+            signature: function.signature(),
+            is_async: function.is_async,
+            docs: None,
+            arguments: arguments.collect(),
+            web: None,
+        }
+    }
+}
+
+impl ArgumentReport {
+    fn of(argument: Argument<'_>) -> Self {
+        Self {
+            name: argument.name.to_owned(),
+            r#type: argument.r#type,
+            needs: argument.needs,
+            default: argument.default,
+            required: argument.required,
+            docs: argument.docs.map(str::to_owned),
+        }
+    }
+}
+
+impl EntrypointReport {
+    fn of(entrypoint: &super::entrypoint::EntrypointInner) -> Self {
+        let problem = entrypoint.blueprint.setup.as_ref().err().map(ToString::to_string);
+        let component = entrypoint.component.clone();
+        match &*entrypoint.entrypoint {
+            Entrypoint::Main(function) => Self {
+                component,
+                kind: "main",
+                signature: function.signature(),
+                arguments: FunctionReport::hook("main", function).arguments,
+                problem,
+            },
+            Entrypoint::Command { export, .. } => {
+                Self { component, kind: "command", signature: format!("{export}#run"), arguments: Vec::new(), problem }
+            }
+            Entrypoint::Unusable(uncallable) => Self {
+                component,
+                kind: "main",
+                signature: "main".to_owned(),
+                arguments: Vec::new(),
+                problem: Some(format!("`main` cannot be called: {}", uncallable.reason)),
+            },
+        }
+    }
+}

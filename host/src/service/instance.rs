@@ -1,0 +1,185 @@
+//! An instance in a caller's hands, and the list of those a shutdown has to end.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
+
+use super::bound::ok_shape;
+use super::class::{Class, Method};
+use crate::error::{Error, ErrorKind, Result};
+use crate::instance::Live;
+use crate::values::{Value, from_value};
+
+/// One live guest, entered with its parameters: state set by one call is there for the next.
+///
+/// Calls of one instance run one after another. [`exit`](Self::exit) ends it; dropping it does the same in the background,
+/// as long as the runtime lives.
+#[derive(Debug)]
+pub struct Instance {
+    class: Class,
+    id: u64,
+    slot: Arc<Slot>,
+}
+
+/// Where an instance is kept; empty once it is gone.
+type Slot = AsyncMutex<Option<Live>>;
+
+impl Instance {
+    pub(super) fn new(class: Class, id: u64, live: Live) -> Self {
+        let slot = Arc::new(AsyncMutex::new(Some(live)));
+        class.inner.host.inner.instances.add(id, slot.clone());
+        Self { class, id, slot }
+    }
+
+    /// The instance's number, unique in this process.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The class it was entered for.
+    pub fn class(&self) -> &Class {
+        &self.class
+    }
+
+    /// Calls a method; arguments and result as for [`Bound::call`](super::Bound::call).
+    ///
+    /// # Errors
+    ///
+    /// As [`Bound::call`](super::Bound::call). After `returned-error`, `bad-request` or `too-large` arguments the instance
+    /// goes on; after anything else from the guest it is gone, without `exit`, and further calls are refused with
+    /// `conflict`.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped while the guest runs, the instance is gone, without `exit`.
+    pub async fn call<A, R>(&self, method: &str, arguments: &A) -> Result<R>
+    where
+        A: Serialize + ?Sized,
+        R: DeserializeOwned,
+    {
+        let method = self.class.method(method)?;
+        let arguments = method.argument_signature().from_serde(arguments, &self.class.limits())?;
+        let value = self.call_values(method, arguments).await?;
+        Ok(from_value(value, ok_shape(method))?)
+    }
+
+    pub(super) async fn call_values(&self, method: Method<'_>, arguments: Vec<Value>) -> Result<Value> {
+        self.class.check_body(method.name(), &arguments)?;
+        let _working = self.class.inner.host.inner.drain.work()?;
+        let mut busy = Busy(self.slot.lock().await);
+        busy.live()?.call(method.index(), arguments).await
+    }
+
+    /// Bytes in all of the guest's memories and tables; `None` once the instance is gone, or while a call runs.
+    pub fn memory_bytes(&self) -> Option<u64> {
+        self.slot.try_lock().ok()?.as_ref().map(Live::memory_bytes)
+    }
+
+    /// Whether the instance can take a call: false once it is gone.
+    pub async fn is_ready(&self) -> bool {
+        self.slot.lock().await.as_ref().is_some_and(Live::is_ready)
+    }
+
+    /// Ends the instance: its `exit` runs, if it was not gone before.
+    ///
+    /// # Errors
+    ///
+    /// What `exit` failed with. The instance is gone all the same.
+    pub async fn exit(self) -> Result<()> {
+        let _working = self.class.inner.host.inner.drain.last_work();
+        let live = self.slot.lock().await.take();
+        self.class.inner.host.inner.instances.remove(self.id);
+        match live {
+            Some(live) => live.exit().await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let host = self.class.inner.host.clone();
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            host.inner.instances.remove(self.id);
+            return;
+        };
+        // Nothing to end: it has exited, or failed.
+        if self.slot.try_lock().is_ok_and(|slot| slot.is_none()) {
+            host.inner.instances.remove(self.id);
+            return;
+        }
+        let (id, slot) = (self.id, self.slot.clone());
+        let working = host.inner.drain.last_work();
+        runtime.spawn(async move {
+            let live = slot.lock().await.take();
+            host.inner.instances.remove(id);
+            if let Some(Err(error)) = exit(live).await {
+                tracing::warn!(instance = id, %error, "`exit` failed");
+            }
+            drop(working);
+        });
+    }
+}
+
+async fn exit(live: Option<Live>) -> Option<Result<()>> {
+    Some(live?.exit().await)
+}
+
+/// A slot while a call runs in it: whatever way the call ends, an instance that is of no more use leaves the slot.
+struct Busy<'a>(MutexGuard<'a, Option<Live>>);
+
+impl Busy<'_> {
+    fn live(&mut self) -> Result<&mut Live> {
+        self.0.as_mut().ok_or_else(|| Error::new(ErrorKind::Conflict, "the instance is gone: it failed or has exited"))
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        if let Some(live) = self.0.take_if(|live| !live.is_ready()) {
+            live.discard();
+        }
+    }
+}
+
+/// The instances of a host that a shutdown has to end.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    slots: Mutex<HashMap<u64, Arc<Slot>>>,
+}
+
+impl Registry {
+    fn add(&self, id: u64, slot: Arc<Slot>) {
+        self.lock().insert(id, slot);
+    }
+
+    fn remove(&self, id: u64) {
+        self.lock().remove(&id);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Ends all instances at once.
+    pub(super) async fn exit_all(&self) {
+        let slots: Vec<_> = self.lock().drain().collect();
+        let mut exits = tokio::task::JoinSet::new();
+        for (id, slot) in slots {
+            exits.spawn(async move {
+                let live = slot.lock().await.take();
+                if let Some(Err(error)) = exit(live).await {
+                    tracing::warn!(instance = id, %error, "`exit` failed");
+                }
+            });
+        }
+        exits.join_all().await;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Slot>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

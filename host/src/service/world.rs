@@ -1,0 +1,155 @@
+//! What the instances of a class see of the machine: environment, files that travel with the app, mounts.
+//!
+//! Permissions are checked here, once, when the class is loaded: a manifest may only take what the host was told to allow.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::config::HostConfig;
+use crate::error::{Error, ErrorKind, Result};
+use crate::manifest::{ClassSettings, EnvValue, FileEntry, MountEntry};
+use crate::state::{Directory, WasiSpec};
+
+/// Entries of directories given in `files`, at most.
+const MAX_FILES: usize = 100_000;
+
+/// The world of one class, with the directory its files were laid out in.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) spec: WasiSpec,
+    /// Removed with the class.
+    _files: Option<TempDir>,
+}
+
+impl World {
+    /// Makes what the settings of `class` ask for.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden` for a variable or directory that was not allowed, `not-found` for a file that is not there; each names
+    /// the setting and what would allow it.
+    pub(super) fn new(class: &str, settings: &ClassSettings, config: &HostConfig) -> Result<Self> {
+        let mut spec = WasiSpec { env: environment(class, settings, config)?, ..WasiSpec::default() };
+        let files = lay_out(class, &settings.files)?;
+        if let Some(dir) = &files {
+            spec.directories = top_directories(dir.path(), &settings.files);
+        }
+        for mount in &settings.mounts {
+            spec.directories.push(mounted(class, mount, config)?);
+        }
+        Ok(Self { spec, _files: files })
+    }
+}
+
+fn environment(class: &str, settings: &ClassSettings, config: &HostConfig) -> Result<Vec<(String, String)>> {
+    let mut env = Vec::with_capacity(settings.env.len());
+    for (name, value) in &settings.env {
+        let value = match value {
+            EnvValue::Text(text) => text.clone(),
+            EnvValue::Host(variable) => {
+                let from = variable.from.as_str();
+                let key = format!("class.{class}.env.{name}");
+                if !config.allow_env.contains(from) {
+                    return Err(Error::new(
+                        ErrorKind::Forbidden,
+                        format!("`{key}` takes `{from}` from the host's environment; allow it with `--allow-env {from}`"),
+                    )
+                    .with_limit("allow-env", allowed(config.allow_env.iter().map(String::as_str))));
+                }
+                std::env::var(from).map_err(|error| {
+                    Error::bad_request(format!("`{key}` takes `{from}` from the host's environment: {error}"))
+                })?
+            }
+        };
+        env.push((name.clone(), value));
+    }
+    Ok(env)
+}
+
+fn mounted(class: &str, mount: &MountEntry, config: &HostConfig) -> Result<Directory> {
+    let guest = mount.path.as_str();
+    let what = || format!("`class.{class}.mounts`: the directory `{}` for `{guest}`", mount.host.display());
+    // Links are followed before the comparison, so that none of them leads out of what was allowed.
+    let host = fs::canonicalize(&mount.host).map_err(|error| Error::io(what(), error))?;
+    if !host.is_dir() {
+        return Err(Error::bad_request(format!("{} is no directory", what())));
+    }
+    let is_allowed = config
+        .allow_mounts
+        .iter()
+        .filter_map(|allowed| fs::canonicalize(allowed).ok())
+        .any(|allowed| host.starts_with(allowed));
+    if !is_allowed {
+        return Err(Error::new(
+            ErrorKind::Forbidden,
+            format!("{} is not allowed; allow it with `--allow-mount {}`", what(), mount.host.display()),
+        )
+        .with_limit("allow-mount", allowed(config.allow_mounts.iter().map(|path| path.to_str().unwrap_or("?")))));
+    }
+    Ok(Directory { host, guest: guest.to_owned(), writable: mount.write })
+}
+
+fn allowed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.collect();
+    if names.is_empty() { "nothing is allowed".to_owned() } else { names.join(", ") }
+}
+
+/// Lays the class's files out below a directory of their own, as the guest will see them below `/`.
+fn lay_out(class: &str, files: &[FileEntry]) -> Result<Option<TempDir>> {
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let dir = tempfile::Builder::new()
+        .prefix("wasmhost-files-")
+        .tempdir()
+        .map_err(|error| Error::io("a directory for the class's files", error))?;
+    let mut left = MAX_FILES;
+    for file in files {
+        let target = dir.path().join(file.path.as_str().trim_start_matches('/'));
+        lay_out_one(&file.source, &target, &mut left).map_err(|error| {
+            Error::io(format!("`class.{class}.files`: `{}` for `{}`", file.source.display(), file.path.as_str()), error)
+        })?;
+    }
+    Ok(Some(dir))
+}
+
+fn lay_out_one(source: &Path, target: &Path, left: &mut usize) -> io::Result<()> {
+    *left = left.checked_sub(1).ok_or_else(|| io::Error::other(format!("more than {MAX_FILES} files")))?;
+    if fs::metadata(source)?.is_dir() {
+        fs::create_dir_all(target)?;
+        for entry in fs::read_dir(source)? {
+            let entry = entry?;
+            lay_out_one(&entry.path(), &target.join(entry.file_name()), left)?;
+        }
+        return Ok(());
+    }
+    if let Some(parent) = target.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    // A second name for the same file costs nothing; on another file system its bytes are copied, or shared by it.
+    let source = fs::canonicalize(source)?;
+    fs::hard_link(&source, target).or_else(|_| fs::copy(&source, target).map(|_| ()))
+}
+
+/// The directories directly below the guest's root that hold files; the root itself when a file lies directly in it.
+fn top_directories(root: &Path, files: &[FileEntry]) -> Vec<Directory> {
+    let mut tops: Vec<PathBuf> = Vec::new();
+    for file in files {
+        let path = Path::new(file.path.as_str().trim_start_matches('/'));
+        let is_file_at_root = path.components().count() == 1 && root.join(path).is_file();
+        let top = if is_file_at_root { PathBuf::new() } else { path.components().take(1).collect() };
+        if !tops.contains(&top) {
+            tops.push(top);
+        }
+    }
+    tops.iter()
+        .map(|top| Directory {
+            host: root.join(top),
+            guest: format!("/{}", top.display()),
+            writable: false,
+        })
+        .collect()
+}

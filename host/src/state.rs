@@ -1,0 +1,121 @@
+//! What every guest instance carries beside its memory: WASI, limits, deadline, output.
+//!
+//! This is the `T` of `Store<T>`. It is made for one instance, lives exactly as long as its store, and is never handed to
+//! another. It must not know hooks, classes or pools.
+
+mod limits;
+mod output;
+mod wasi;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wasmtime::component::ResourceTable;
+use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+#[cfg(feature = "http")]
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::config::InstanceLimits;
+
+pub(crate) use limits::{MemoryLimiter, MemoryRefusal};
+pub(crate) use output::{Output, TracingOutput};
+pub use output::{GuestOutput, OutputLine, OutputOrigin, OutputStream};
+pub(crate) use wasi::{Directory, Stdio, WasiSpec};
+
+/// The data of one store.
+pub struct State {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    #[cfg(feature = "http")]
+    http: WasiHttpCtx,
+    #[cfg(feature = "http")]
+    http_policy: wasi::NoOutbound,
+    pub(crate) memory: MemoryLimiter,
+    pub(crate) deadline: Deadline,
+    pub(crate) output: Arc<Output>,
+}
+
+/// When the guest has to be done with what it does now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    at: Option<Instant>,
+    passed: bool,
+}
+
+impl Deadline {
+    /// Starts a new span of time, without end for `None`, and forgets whether the last one was kept.
+    pub(crate) fn set(&mut self, timeout: Option<Duration>) -> Option<Instant> {
+        self.at = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        self.passed = false;
+        self.at
+    }
+
+    /// Whether the guest was stopped because the time was over.
+    pub(crate) fn passed(&self) -> bool {
+        self.passed
+    }
+}
+
+impl State {
+    /// Makes a store with every limit armed.
+    ///
+    /// # Errors
+    ///
+    /// `not-found` or `forbidden` when a directory of the specification cannot be opened.
+    pub(crate) fn store(
+        engine: &Engine,
+        spec: &WasiSpec,
+        output: Arc<Output>,
+        max_memory_bytes: u64,
+        limits: &InstanceLimits,
+    ) -> crate::error::Result<Store<Self>> {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.max_handles);
+        let state = Self {
+            wasi: spec.context(&output, limits)?,
+            table,
+            #[cfg(feature = "http")]
+            http: wasi::http_context(limits),
+            #[cfg(feature = "http")]
+            http_policy: wasi::NoOutbound,
+            memory: MemoryLimiter::new(max_memory_bytes, limits),
+            deadline: Deadline { at: None, passed: false },
+            output,
+        };
+        let mut store = Store::new(engine, state);
+        store.limiter(|state| &mut state.memory);
+        store.set_hostcall_fuel(limits.max_hostcall_bytes);
+        store.set_max_component_handles(limits.max_handles);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|mut context| {
+            let deadline = &mut context.data_mut().deadline;
+            if deadline.at.is_some_and(|at| Instant::now() >= at) {
+                deadline.passed = true;
+                return Ok(UpdateDeadline::Interrupt);
+            }
+            // Other guests and the host's own tasks get a turn every tick.
+            Ok(UpdateDeadline::Yield(1))
+        });
+        Ok(store)
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+#[cfg(feature = "http")]
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.http_policy, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("memory", &self.memory).field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,91 @@
+//! Every example, run through the program exactly as its README says, build command included.
+
+use wasmhost_tests::{root, run, wasmhost, wasmhost_command};
+
+const BAZ: &str = "This code is running in instance pool";
+
+/// What the parameterized example promises, whatever language it is written in.
+fn is_parameterized(example: &str, configure: impl Fn(&mut std::process::Command)) {
+    let baz = |options: &[&str]| {
+        let mut command = wasmhost_command();
+        command.arg("run").arg(format!("examples/{example}::my-class.baz")).args(options);
+        configure(&mut command);
+        run(&mut command).ok()
+    };
+    let all = baz(&["--foo", "hedgehog", "--bar", "7", "--qux", "override"]);
+    assert_eq!(all, format!("\"{BAZ} (hedgehog, 7), with input qux=override\"\n"));
+    assert_eq!(baz(&["--foo", "fox"]), format!("\"{BAZ} (fox, 10), with input qux=default\"\n"));
+}
+
+#[test]
+fn parameterized() {
+    is_parameterized("parameterized", |_| {});
+}
+
+/// Where `cargo xtask test` put the tools of a language; where they are missing it has named this suite as not run.
+fn tools(variable: &str) -> Option<std::path::PathBuf> {
+    let dir = std::env::var_os(variable).map(std::path::PathBuf::from);
+    assert!(dir.is_some() || std::env::var_os("CI").is_none(), "CI runs every suite: `{variable}` is not set");
+    dir
+}
+
+#[test]
+fn parameterized_in_python() {
+    if tools("WASMHOST_TEST_PY").is_some() {
+        is_parameterized("parameterized-python", |_| {});
+    }
+}
+
+#[test]
+fn parameterized_in_javascript() {
+    if tools("WASMHOST_TEST_JS").is_some() {
+        is_parameterized("parameterized-js", |_| {});
+    }
+}
+
+#[test]
+fn a_python_guest_is_compiled_once() {
+    if tools("WASMHOST_TEST_PY").is_none() {
+        return;
+    }
+    // Built and compiled by whichever run comes first.
+    is_parameterized("parameterized-python", |_| {});
+    let report = wasmhost(&["inspect", "examples/parameterized-python", "--json"]).ok();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["components"][0]["compiled_ms"], serde_json::Value::Null, "it was found compiled");
+}
+
+#[test]
+fn model_loads_its_file_in_enter() {
+    let generate = |options: &[&str]| wasmhost(&[&["run", "examples/model::model.generate"], options].concat());
+    let ran = generate(&["--name", "alice", "--prompt", "the"]);
+    assert!(ran.stderr.contains("loading model alice with size 100"), "{ran:?}");
+    let text: String = serde_json::from_str(&ran.ok()).unwrap();
+    assert!(text.starts_with("the ") && text.len() > 10, "{text}");
+    assert_eq!(generate(&["--name", "alice", "--prompt", "the"]).ok(), serde_json::to_string(&text).unwrap() + "\n");
+    let error = generate(&["--name", "nobody", "--prompt", "the"]).failed(1);
+    assert!(error.contains("`enter`") && error.contains("nobody"), "{error}");
+}
+
+#[test]
+fn etl_pipeline_opens_in_enter_and_closes_in_exit() {
+    let out = root().join("examples/etl-pipeline/out");
+    let log = out.join("pipeline.log");
+    let _ = std::fs::remove_file(&log);
+    let arguments = ["run", "--allow-mount", "examples/etl-pipeline/out", "examples/etl-pipeline", "--args", "examples/etl-pipeline/records.json"];
+    let summary: serde_json::Value = serde_json::from_str(&wasmhost(&arguments).ok()).unwrap();
+    assert!(summary["loaded"].as_u64().unwrap() > 0, "{summary}");
+    let lines = std::fs::read_to_string(&log).unwrap();
+    let lines: Vec<_> = lines.lines().collect();
+    assert!(lines[0].contains("connected") && lines[lines.len() - 1].contains("closed"), "{lines:?}");
+
+    let error = wasmhost(&["run", "examples/etl-pipeline", "--records", "[]"]).failed(3);
+    assert!(error.contains("--allow-mount"), "{error}");
+}
+
+#[test]
+fn entrypoint_runs_main_and_keeps_its_methods() {
+    let printed = wasmhost(&["run", "examples/entrypoint", "--foo", "1", "--bar", "hello"]).ok();
+    assert!(printed.contains("hello"), "{printed}");
+    assert_eq!(wasmhost(&["run", "examples/entrypoint::repeat", "--text", "ab"]).ok().matches("ab").count(), 2);
+}

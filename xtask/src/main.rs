@@ -1,0 +1,183 @@
+//! `cargo xtask`: the commands people type to work on wasmhost, each the same on a laptop and in CI.
+//!
+//! A command is a row of [`COMMANDS`]; a module holds what it does. Nothing here knows how wasmhost works: everything
+//! is done by starting cargo, the built `wasmhost` or a guest language's own tools, through [`run`].
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a terminal is the whole interface of this program")]
+
+mod check;
+mod demo;
+mod guests;
+mod host;
+mod repo;
+mod run;
+mod test;
+mod toolenv;
+
+use std::fmt;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::run::{Cmd, step};
+
+/// One thing that `cargo xtask` does.
+struct Command {
+    name: &'static str,
+    arguments: &'static str,
+    about: &'static str,
+    run: fn(&[String]) -> Result<()>,
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "demo",
+        arguments: "",
+        about: "build wasmhost and the examples, then show each example at work",
+        run: demo::run,
+    },
+    Command {
+        name: "test",
+        arguments: "[--full] [-- ARGS…]",
+        about: "build the guests and run every test; --full runs the heavier versions; ARGS go to `cargo test`",
+        run: test::run,
+    },
+    Command {
+        name: "check",
+        arguments: "[STEP…]",
+        about: "formatting, lints, dependencies and documentation; or only the steps named",
+        run: check::run,
+    },
+    Command {
+        name: "bench",
+        arguments: "[NAME…]",
+        about: "run the benchmarks, all or those named, in the release profile",
+        run: bench,
+    },
+    Command {
+        name: "install",
+        arguments: "",
+        about: "install the `wasmhost` program for the current user",
+        run: install,
+    },
+];
+
+/// A mistake in how xtask was called, as opposed to work that failed: it exits with 2 instead of 1.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn dispatch(arguments: &[String]) -> Result<()> {
+    let Some((name, rest)) = arguments.split_first() else {
+        return Err(Usage(format!("no command given\n\n{}", help())).into());
+    };
+    if is_help(name) {
+        print!("{}", help());
+        return Ok(());
+    }
+    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
+        return Err(unknown("command", name, COMMANDS.iter().map(|command| command.name)).into());
+    };
+    // What stands behind `--` belongs to another program, and so does its `--help`.
+    if rest.iter().take_while(|argument| *argument != "--").any(|argument| is_help(argument)) {
+        println!("cargo xtask {} {}\n  {}", command.name, command.arguments, command.about);
+        return Ok(());
+    }
+    (command.run)(rest)
+}
+
+fn is_help(argument: &str) -> bool {
+    matches!(argument, "--help" | "-h" | "help")
+}
+
+fn help() -> String {
+    let mut help = String::from("Usage: cargo xtask COMMAND\n\n");
+    for command in COMMANDS {
+        let call = format!("{} {}", command.name, command.arguments);
+        help += &format!("  {call:<26}{}\n", command.about);
+    }
+    help
+}
+
+/// Says that `given` is no known `what`, and which known one it resembles most.
+pub(crate) fn unknown<'a>(what: &str, given: &str, known: impl Iterator<Item = &'a str> + Clone) -> Usage {
+    let likeness = |name: &str| strsim::jaro_winkler(given, name);
+    let nearest = known.clone().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).unwrap_or_default();
+    let all = known.collect::<Vec<_>>().join("`, `");
+    Usage(format!("unknown {what} `{given}`; the nearest is `{nearest}` (known: `{all}`)"))
+}
+
+/// Refuses arguments, for commands that take none.
+pub(crate) fn no_arguments(arguments: &[String]) -> Result<()> {
+    match arguments.first() {
+        Some(argument) => Err(Usage(format!("unexpected argument `{argument}`: this command takes none")).into()),
+        None => Ok(()),
+    }
+}
+
+fn bench(names: &[String]) -> Result<()> {
+    guests::build()?;
+    step("benchmarks", || {
+        let mut cargo = Cmd::new("cargo").args(["bench", "--package", "wasmhost"]);
+        // Without a name cargo would also hand the criterion flags to the unit tests' harness, which rejects them.
+        if names.is_empty() {
+            cargo = cargo.arg("--benches");
+        }
+        for name in names {
+            cargo = cargo.args(["--bench", name]);
+        }
+        cargo.run()
+    })
+}
+
+fn install(arguments: &[String]) -> Result<()> {
+    no_arguments(arguments)?;
+    step("install wasmhost", || Cmd::new("cargo").args(["install", "--path", "host", "--locked"]).run())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(line: &str) -> Vec<String> {
+        line.split_whitespace().map(String::from).collect()
+    }
+
+    #[test]
+    fn a_misspelt_command_names_the_nearest_and_is_a_usage_error() {
+        let error = dispatch(&arguments("tset --full")).unwrap_err();
+        assert!(error.is::<Usage>());
+        assert!(error.to_string().contains("the nearest is `test`"), "{error}");
+    }
+
+    #[test]
+    fn help_has_one_line_for_each_command() {
+        let help = help();
+        for command in COMMANDS {
+            assert_eq!(help.matches(command.about).count(), 1, "{}", command.name);
+        }
+    }
+
+    #[test]
+    fn a_command_without_arguments_refuses_them() {
+        assert!(dispatch(&arguments("install now")).unwrap_err().is::<Usage>());
+    }
+}

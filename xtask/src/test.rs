@@ -1,0 +1,115 @@
+//! `cargo xtask test`: makes what the tests run, then runs them all with plain `cargo test`.
+
+use anyhow::{Result, bail};
+
+use crate::run::{Cmd, step};
+use crate::toolenv::{TOOL_ENVS, ToolEnv};
+use crate::{Usage, guests, host};
+
+/// Builds the guests, the tools of other languages and `wasmhost`, and runs every test.
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let options = Options::parse(arguments)?;
+
+    guests::build()?;
+    let (ready, not_run) = tool_envs()?;
+    host::build()?;
+    let outcome = step("tests", || cargo_test(&options, &ready).run());
+
+    // After the tests, where it is read: a suite that is left out must not look like one that passed.
+    for (env, reason) in &not_run {
+        println!("NOT RUN: {}: {reason}", env.suites);
+    }
+    outcome
+}
+
+#[derive(Debug, PartialEq)]
+struct Options<'a> {
+    full: bool,
+    cargo_test: &'a [String],
+}
+
+impl<'a> Options<'a> {
+    fn parse(arguments: &'a [String]) -> Result<Self> {
+        let mut options = Self { full: false, cargo_test: &[] };
+        for (index, argument) in arguments.iter().enumerate() {
+            match argument.as_str() {
+                "--full" => options.full = true,
+                "--" => {
+                    options.cargo_test = &arguments[index + 1..];
+                    break;
+                }
+                other => {
+                    let message =
+                        format!("unexpected argument `{other}`; arguments for `cargo test` stand behind `--`");
+                    return Err(Usage(message).into());
+                }
+            }
+        }
+        Ok(options)
+    }
+}
+
+type NotRun = Vec<(&'static ToolEnv, String)>;
+
+/// The tool environments that stand, and those that do not with the reason.
+///
+/// # Errors
+///
+/// In CI, if one cannot be made: there, a suite left out would go unnoticed.
+fn tool_envs() -> Result<(Vec<&'static ToolEnv>, NotRun)> {
+    let (mut ready, mut not_run) = (Vec::new(), Vec::new());
+    for env in TOOL_ENVS {
+        match env.ensure() {
+            Ok(()) => ready.push(env),
+            Err(error) if in_ci() => bail!("the suites of {} cannot run, and CI runs all: {error:#}", env.suites),
+            Err(error) => not_run.push((env, format!("{error:#}"))),
+        }
+    }
+    Ok((ready, not_run))
+}
+
+fn in_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
+}
+
+fn cargo_test(options: &Options<'_>, ready: &[&ToolEnv]) -> Cmd {
+    // The whole record of a run is wanted, not only the record up to the first suite that fails.
+    let mut cargo = Cmd::new("cargo").args(["test", "--workspace", "--no-fail-fast"]).args(options.cargo_test);
+    if options.full {
+        cargo = cargo.env("WASMHOST_TEST_FULL", "1");
+    }
+    for env in ready {
+        cargo = cargo.env(env.variable, env.dir()).path_first(env.programs_dir());
+    }
+    cargo
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strings(line: &str) -> Vec<String> {
+        line.split_whitespace().map(String::from).collect()
+    }
+
+    #[test]
+    fn everything_behind_the_dashes_goes_to_cargo_test() {
+        let arguments = strings("--full -- --package wasmhost -- --full");
+        let options = Options::parse(&arguments).unwrap();
+        assert_eq!(options, Options { full: true, cargo_test: &strings("--package wasmhost -- --full") });
+    }
+
+    #[test]
+    fn a_filter_without_dashes_is_refused_with_the_way_to_give_it() {
+        let error = Options::parse(&strings("tidy")).map(|_| ()).unwrap_err();
+        assert!(error.is::<Usage>() && error.to_string().contains("behind `--`"), "{error}");
+    }
+
+    #[test]
+    fn tests_learn_where_the_tools_are_only_if_they_stand() {
+        let options = Options { full: false, cargo_test: &[] };
+        assert!(cargo_test(&options, &[]).to_string().starts_with("cargo test"));
+        let line = cargo_test(&options, &[&TOOL_ENVS[0]]).to_string();
+        assert!(line.starts_with("PATH=") && line.contains("WASMHOST_TEST_PY="), "{line}");
+    }
+}
