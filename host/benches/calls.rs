@@ -100,7 +100,10 @@ impl Sides {
         let ours = bound.start().await.expect("the guest starts");
         let mut raw = raw::instantiate(bound).await.expect("the guest starts");
         let enter = func(&mut raw, interface, "enter");
-        enter.call_async(&mut raw.store, &[Val::String(String::new())], &mut [Val::Bool(false)]).await.expect("enter returns");
+        enter
+            .call_async(&mut raw.store, &[Val::String(String::new())], &mut [Val::Bool(false)])
+            .await
+            .expect("enter returns");
         Self { ours, raw, interface }
     }
 
@@ -160,7 +163,9 @@ async fn records_and_bytes(plan: &Plan, mut sides: Sides) {
     let at = Position { x: 1, y: -2 };
     plan.compare(
         "warm_call/record/sync",
-        async || drop(ours.call::<_, Position>("point", &(at,)).await.expect("point returns")),
+        async || {
+            ours.call::<_, Position>("point", &(at,)).await.expect("point returns");
+        },
         async || {
             let at = Val::Record(vec![("x".to_owned(), Val::S32(1)), ("y".to_owned(), Val::S32(-2))]);
             point.call_async(&mut raw.store, &[at], &mut [Val::Bool(false)]).await.expect("point returns");
@@ -173,7 +178,13 @@ async fn records_and_bytes(plan: &Plan, mut sides: Sides) {
     let data = vec![7u8; 4 << 20];
     plan.compare(
         "warm_call/bytes-4MiB/sync",
-        async || drop(ours.call::<_, serde_bytes::ByteBuf>("bytes", &(serde_bytes::Bytes::new(&data),)).await.expect("bytes returns")),
+        async || {
+            drop(
+                ours.call::<_, serde_bytes::ByteBuf>("bytes", &(serde_bytes::Bytes::new(&data),))
+                    .await
+                    .expect("bytes returns"),
+            )
+        },
         async || drop(bytes.call_async(&mut raw.store, (data.as_slice(),)).await.expect("bytes returns")),
     )
     .await;
@@ -186,7 +197,8 @@ async fn cold(plan: &Plan, host: &Host, guest: &str, interface: &'static str, en
         async || bound.start().await.expect("the guest starts").exit().await.expect("exit returns"),
         async || {
             let mut raw = raw::instantiate(&bound).await.expect("the guest starts");
-            for (hook, arguments) in [("build", vec![]), ("enter", vec![Val::String(String::new())]), ("exit", vec![])] {
+            for (hook, arguments) in [("build", vec![]), ("enter", vec![Val::String(String::new())]), ("exit", vec![])]
+            {
                 let hook = func(&mut raw, interface, hook);
                 hook.call_async(&mut raw.store, &arguments, &mut [Val::Bool(false)]).await.expect("the hook returns");
             }

@@ -37,7 +37,7 @@ pub(crate) struct Artifact {
 
 /// Where a component's compiled code came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CodeOrigin {
+pub(crate) enum CodeOrigin {
     /// It was compiled now, in this time.
     Compiled(Duration),
     /// It was on disk.
@@ -52,12 +52,7 @@ pub enum CodeOrigin {
 ///
 /// `bad-request` when the bytes are no valid component of what the engines allow. Failures of the cache are logged and
 /// only cost time.
-pub(crate) fn prepare(
-    bytes: &[u8],
-    name: &Path,
-    engines: &Engines,
-    cache: Option<&CompileCache>,
-) -> Result<Artifact> {
+pub(crate) fn prepare(bytes: &[u8], name: &Path, engines: &Engines, cache: Option<&CompileCache>) -> Result<Artifact> {
     let kind = engine_kind(bytes);
     let engine = engines.get(kind)?;
     let digest = Digest::of(bytes);

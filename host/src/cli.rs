@@ -1,7 +1,7 @@
 //! The command line: verbs, exit codes, and what is printed where.
 //!
 //! Results go to standard output, everything else to standard error. A command ends with the exit code of its error's
-//! kind, see [`ErrorKind::exit_code`](crate::ErrorKind::exit_code); an entrypoint's own exit code is passed on.
+//! kind, see [`ErrorKind::exit_code`](crate::error::ErrorKind::exit_code); an entrypoint's own exit code is passed on.
 
 mod args;
 mod build;
@@ -31,7 +31,7 @@ pub fn main() -> ExitCode {
     terminal::start_logging(cli.common.verbose);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return terminal::report(&Failure::from(crate::Error::io("the async runtime", error))),
+        Err(error) => return terminal::report(&Failure::from(crate::error::Error::io("the async runtime", error))),
     };
     let outcome = runtime.block_on(verb(cli));
     // A guest that waits for terminal input holds a thread that cannot be joined.

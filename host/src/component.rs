@@ -84,7 +84,9 @@ impl Offer {
         let ty = component.component_type();
         let imports = ty
             .imports(engine)
-            .filter(|(_, import)| matches!(import.ty, ComponentItem::ComponentInstance(_) | ComponentItem::ComponentFunc(_)))
+            .filter(|(_, import)| {
+                matches!(import.ty, ComponentItem::ComponentInstance(_) | ComponentItem::ComponentFunc(_))
+            })
             .map(|(name, _)| Import { name: name.to_owned(), provided: linker::provides(name, kind) })
             .collect();
         let mut offer = Self { interfaces: Vec::new(), entrypoint: None, handler: None, imports };
@@ -110,12 +112,17 @@ impl Offer {
                         if let (None, Some(index)) = (&offer.entrypoint, find(Some(&parent), "run")) {
                             offer.entrypoint = Some(Entrypoint::Command { export: name.to_owned(), index });
                         }
-                    } else if is_interface(name, "wasi:http/incoming-handler") || is_interface(name, "wasi:http/handler") {
+                    } else if is_interface(name, "wasi:http/incoming-handler")
+                        || is_interface(name, "wasi:http/handler")
+                    {
                         offer.handler = Some(Handler { export: name.to_owned() });
                     } else if !RESERVED.iter().any(|package| name.starts_with(package)) {
-                        let mut interface = Interface { export: Some(name.to_owned()), functions: Vec::new(), uncallable: Vec::new() };
+                        let mut interface =
+                            Interface { export: Some(name.to_owned()), functions: Vec::new(), uncallable: Vec::new() };
                         for (function, item) in instance.exports(engine) {
-                            if let (ComponentItem::ComponentFunc(func), Some(index)) = (item.ty, find(Some(&parent), function)) {
+                            if let (ComponentItem::ComponentFunc(func), Some(index)) =
+                                (item.ty, find(Some(&parent), function))
+                            {
                                 interface.add(Function::read(function, &func, index));
                             }
                         }
@@ -173,15 +180,19 @@ impl Function {
     fn read(name: &str, func: &ComponentFunc, index: ComponentExportIndex) -> Result<Self, Uncallable> {
         let uncallable = |reason: String| Uncallable { name: name.to_owned(), reason };
         if let Some(resource) = resource_of(name) {
-            return Err(uncallable(format!("belongs to the resource `{resource}`, which lives only inside the component")));
+            return Err(uncallable(format!(
+                "it belongs to the resource `{resource}`, which lives only inside the component"
+            )));
         }
         let mut parameters = Vec::with_capacity(func.params().len());
         for (parameter, ty) in func.params() {
-            let shape = Shape::new(&ty).map_err(|NotCallable(reason)| uncallable(format!("argument `{parameter}` {reason}")))?;
+            let shape = Shape::new(&ty)
+                .map_err(|NotCallable(reason)| uncallable(format!("argument `{parameter}` {reason}")))?;
             parameters.push((parameter.to_owned(), shape));
         }
         let result = func.results().next();
-        let result = Shape::of_result(result.as_ref()).map_err(|NotCallable(reason)| uncallable(format!("its result {reason}")))?;
+        let result = Shape::of_result(result.as_ref())
+            .map_err(|NotCallable(reason)| uncallable(format!("its result {reason}")))?;
         Ok(Self { name: name.to_owned(), parameters, result, is_async: func.async_(), index })
     }
 
@@ -193,7 +204,8 @@ impl Function {
     /// The function as WIT writes it: `greet: func(name: string) -> string`.
     pub(crate) fn signature(&self) -> String {
         use crate::values::describe::wit;
-        let parameters: Vec<_> = self.parameters.iter().map(|(name, shape)| format!("{name}: {}", wit(shape))).collect();
+        let parameters: Vec<_> =
+            self.parameters.iter().map(|(name, shape)| format!("{name}: {}", wit(shape))).collect();
         let result = if self.result == Shape::Unit { String::new() } else { format!(" -> {}", wit(&self.result)) };
         let keyword = if self.is_async { "async func" } else { "func" };
         format!("{}: {keyword}({}){result}", self.name, parameters.join(", "))
@@ -218,7 +230,9 @@ mod tests {
     #[test]
     fn a_class_is_named_after_its_interface() {
         let named = |export: &str| {
-            Interface { export: Some(export.to_owned()), functions: Vec::new(), uncallable: Vec::new() }.short_name().unwrap()
+            Interface { export: Some(export.to_owned()), functions: Vec::new(), uncallable: Vec::new() }
+                .short_name()
+                .unwrap()
         };
         assert_eq!(named("example:shop/cart@1.2.0"), "cart");
         assert_eq!(named("greeter"), "greeter");

@@ -62,7 +62,7 @@ pub(crate) struct InstanceLimits {
     pub(crate) max_table_elements: usize,
     /// Handles of the component model and of WASI, each: open files, streams, pollables.
     pub(crate) max_handles: usize,
-    /// Bytes the host copies out of the guest for one call between them. A list of `max-list` values costs 32 bytes an
+    /// Bytes the host copies out of the guest for one call between them. A list of `max-list` values costs 40 bytes an
     /// element here, so the default of 64 MiB covers a list of 1,000,000 records' scalars and a body of 4 MiB.
     pub(crate) max_hostcall_bytes: usize,
     /// Bytes of randomness in one request. 1 MiB is far over any seed or key.

@@ -7,6 +7,7 @@
 mod pool;
 mod ticker;
 
+use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, Strategy};
@@ -18,7 +19,7 @@ pub(crate) use ticker::{Ticker, TickerGuard};
 
 /// Which engine a component runs on; part of the key of its compiled form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum EngineKind {
+pub(crate) enum EngineKind {
     /// No async function anywhere in the component's type: calls run one after another.
     Sync,
     /// The component has async imports or exports, streams or futures.
@@ -27,7 +28,7 @@ pub enum EngineKind {
 
 impl EngineKind {
     /// `sync` or `async`.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Sync => "sync",
             Self::Async => "async",
@@ -59,12 +60,7 @@ impl Engines {
     pub(crate) fn new(config: &HostConfig) -> Result<Self> {
         let config = EngineConfig { max_instances: config.max_instances, limits: config.instance };
         pool::check(&config)?;
-        Ok(Self {
-            config,
-            sync: OnceLock::new(),
-            concurrent: OnceLock::new(),
-            ticker: Ticker::start(),
-        })
+        Ok(Self { config, sync: OnceLock::new(), concurrent: OnceLock::new(), ticker: Ticker::start() })
     }
 
     /// The engine of one kind, made on first use.
@@ -80,9 +76,8 @@ impl Engines {
         if let Some(engine) = cell.get() {
             return Ok(engine);
         }
-        let engine = Engine::new(&wasmtime_config(kind, &self.config)).map_err(|error| {
-            Error::internal(format!("the {} engine could not be made: {error:#}", kind.as_str()))
-        })?;
+        let engine = Engine::new(&wasmtime_config(kind, &self.config))
+            .map_err(|error| Error::internal(format!("the {} engine could not be made: {error:#}", kind.as_str())))?;
         // Of two that race here one wins, and the other's pool is unmapped again: nothing was allocated from it.
         let engine = cell.get_or_init(|| engine);
         self.ticker.watch(engine);
@@ -106,6 +101,9 @@ const MAX_WASM_STACK_BYTES: usize = 1 << 20;
 /// Bytes of each fiber's stack: the guest's, and as much again for the host functions it calls.
 const ASYNC_STACK_BYTES: usize = 2 * MAX_WASM_STACK_BYTES;
 
+/// Frames kept of a trap's backtrace: an overflowed stack has a hundred thousand.
+const MAX_BACKTRACE_FRAMES: NonZeroUsize = NonZeroUsize::new(32).expect("32 is not zero");
+
 /// The configuration of an engine; benches use the very same for their raw side.
 fn wasmtime_config(kind: EngineKind, host: &EngineConfig) -> Config {
     let mut config = Config::new();
@@ -124,7 +122,7 @@ fn wasmtime_config(kind: EngineKind, host: &EngineConfig) -> Config {
     config.async_stack_zeroing(true);
 
     // Function names in a trap's backtrace come from the name section; line numbers would need DWARF kept and parsed.
-    config.wasm_backtrace(true);
+    config.wasm_backtrace_max_frames(Some(MAX_BACKTRACE_FRAMES));
     config.generate_address_map(true);
 
     // Instances start as a copy-on-write mapping of their image. Sparse images over this size would be copied instead:

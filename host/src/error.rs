@@ -5,7 +5,6 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::sync::Arc;
 
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -119,7 +118,6 @@ struct Inner {
     value: Option<serde_json::Value>,
     backtrace: Vec<String>,
     stderr: Option<String>,
-    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
@@ -132,7 +130,6 @@ impl Error {
             value: None,
             backtrace: Vec::new(),
             stderr: None,
-            source: None,
         }))
     }
 
@@ -164,11 +161,6 @@ impl Error {
     /// The end of what the guest wrote to its standard error.
     pub(crate) fn with_stderr(mut self, tail: Option<String>) -> Self {
         self.0.stderr = tail.filter(|text| !text.is_empty());
-        self
-    }
-
-    pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
-        self.0.source = Some(Arc::new(source));
         self
     }
 
@@ -300,11 +292,7 @@ impl fmt::Debug for Error {
     }
 }
 
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|source| source as _)
-    }
-}
+impl StdError for Error {}
 
 #[cfg(test)]
 mod tests {

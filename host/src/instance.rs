@@ -167,6 +167,17 @@ impl Live {
         Ok(live)
     }
 
+    /// Instantiates the component and runs its `build` hooks, for an entrypoint, which is entered for no class.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub(crate) async fn start_unentered(blueprint: Arc<Blueprint>, output: Arc<Output>) -> Result<Self> {
+        let mut live = Self::instantiate(blueprint, output).await?;
+        live.build().await?;
+        Ok(live)
+    }
+
     async fn instantiate(blueprint: Arc<Blueprint>, output: Arc<Output>) -> Result<Self> {
         let bounds = &blueprint.bounds;
         let Setup { pre, wasi } = blueprint.setup.as_ref().map_err(Error::clone)?;
@@ -178,7 +189,8 @@ impl Live {
         let instance = match attempt {
             Attempt::Done(Ok(instance)) => instance,
             other => {
-                let error = failure::explain(other.map(|_| ()), store.data_mut(), "the start of the instance", &span, bounds);
+                let error =
+                    failure::explain(other.map(|_| ()), store.data_mut(), "the start of the instance", &span, bounds);
                 return Err(match error.kind() {
                     ErrorKind::Trapped | ErrorKind::Internal => {
                         error.wrap(ErrorKind::EnterFailed, "the instance could not be started")
@@ -336,7 +348,8 @@ impl Live {
     async fn run(&mut self, function: &Function, callee: &Callee, arguments: Prepared, span: Span) -> Result<Returned> {
         let blueprint = self.blueprint.clone();
         let deadline = span.arm(&mut self.store);
-        let attempt = blueprint.bounded(&span, deadline, callee.call(&mut self.store, arguments, &function.result)).await;
+        let attempt =
+            blueprint.bounded(&span, deadline, callee.call(&mut self.store, arguments, &function.result)).await;
         match attempt {
             Attempt::Done(Ok(returned)) => Ok(returned),
             other => {

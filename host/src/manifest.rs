@@ -107,15 +107,13 @@ impl Manifest {
             Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
             _ => PathBuf::from("."),
         };
-        let fitted_name = || {
-            dir.file_name()
-                .and_then(|name| fit_name(&name.to_string_lossy()))
-        };
+        let fitted_name = || dir.file_name().and_then(|name| fit_name(&name.to_string_lossy()));
         let Some(name) = document.name.map(|name| name.0).or_else(fitted_name) else {
             problems.push(Problem {
                 line: None,
                 key: "name".to_owned(),
-                message: "missing, and none can be made of the directory's; write one, such as `name = \"my-app\"`".to_owned(),
+                message: "missing, and none can be made of the directory's; write one, such as `name = \"my-app\"`"
+                    .to_owned(),
             });
             return Err(refuse(problems));
         };
@@ -123,26 +121,16 @@ impl Manifest {
             return Err(refuse(problems));
         }
 
-        let components = document
-            .component
-            .into_iter()
-            .map(|(name, component)| ComponentEntry {
-                name: name.0,
-                source: dir.join(component.source),
-                build: component.build,
-            });
-        let classes = document
-            .class
-            .into_iter()
-            .map(|(key, class)| (key.0, class.joined_to(&dir)));
+        let components = document.component.into_iter().map(|(name, component)| ComponentEntry {
+            name: name.0,
+            source: dir.join(component.source),
+            build: component.build,
+        });
+        let classes = document.class.into_iter().map(|(key, class)| (key.0, class.joined_to(&dir)));
         Ok(Self {
             name,
             components: components.collect(),
-            rename: document
-                .rename
-                .into_iter()
-                .map(|(from, to)| (from.0, to.0))
-                .collect(),
+            rename: document.rename.into_iter().map(|(from, to)| (from.0, to.0)).collect(),
             classes: classes.collect(),
             dir,
         })
@@ -152,22 +140,12 @@ impl Manifest {
     /// the file's stem.
     #[must_use]
     pub(crate) fn for_component(path: &Path) -> Self {
-        let stem = path
-            .file_stem()
-            .and_then(|stem| fit_name(&stem.to_string_lossy()));
+        let stem = path.file_stem().and_then(|stem| fit_name(&stem.to_string_lossy()));
         let name = stem.unwrap_or_else(|| "app".to_owned());
-        let component = ComponentEntry {
-            name: name.clone(),
-            source: path.to_owned(),
-            build: None,
-        };
+        let component = ComponentEntry { name: name.clone(), source: path.to_owned(), build: None };
         Self {
             name,
-            dir: path
-                .parent()
-                .filter(|dir| !dir.as_os_str().is_empty())
-                .unwrap_or(Path::new("."))
-                .to_owned(),
+            dir: path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned(),
             components: vec![component],
             rename: BTreeMap::new(),
             classes: BTreeMap::new(),
@@ -189,16 +167,9 @@ pub(crate) fn parse_section(bytes: &[u8]) -> Result<Section, ManifestError> {
     check_length(bytes.len()).map_err(&refuse)?;
     let mut problems = Vec::new();
     let mut whole: Option<Node> = None;
-    for (index, document) in serde_json::Deserializer::from_slice(bytes)
-        .into_iter::<Node>()
-        .enumerate()
-    {
+    for (index, document) in serde_json::Deserializer::from_slice(bytes).into_iter::<Node>().enumerate() {
         let number = index + 1;
-        let about = |message: String| Problem {
-            line: None,
-            key: String::new(),
-            message,
-        };
+        let about = |message: String| Problem { line: None, key: String::new(), message };
         let document = match document {
             Ok(document) if document.is_table() => document,
             Ok(_) => {
@@ -219,11 +190,7 @@ pub(crate) fn parse_section(bytes: &[u8]) -> Result<Section, ManifestError> {
         }
     }
     let Some(root) = whole else {
-        return if problems.is_empty() {
-            Ok(Section::default())
-        } else {
-            Err(refuse(problems))
-        };
+        return if problems.is_empty() { Ok(Section::default()) } else { Err(refuse(problems)) };
     };
     let (document, found) = Document::read(&root);
     problems.extend(found);
@@ -234,13 +201,7 @@ pub(crate) fn parse_section(bytes: &[u8]) -> Result<Section, ManifestError> {
     if !problems.is_empty() {
         return Err(refuse(problems));
     }
-    Ok(Section {
-        classes: document
-            .class
-            .into_iter()
-            .map(|(key, class)| (key.0, class))
-            .collect(),
-    })
+    Ok(Section { classes: document.class.into_iter().map(|(key, class)| (key.0, class)).collect() })
 }
 
 fn check_length(bytes: usize) -> Result<(), Vec<Problem>> {
@@ -248,11 +209,7 @@ fn check_length(bytes: usize) -> Result<(), Vec<Problem>> {
         return Ok(());
     }
     let message = format!("has {bytes} bytes; a manifest has at most {MAX_MANIFEST_BYTES}");
-    Err(vec![Problem {
-        line: None,
-        key: String::new(),
-        message,
-    }])
+    Err(vec![Problem { line: None, key: String::new(), message }])
 }
 
 impl ClassSection {

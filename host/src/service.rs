@@ -37,8 +37,8 @@ pub use bound::Bound;
 pub use class::{Argument, Class, Method};
 pub use entrypoint::{Command, Main};
 pub use inspect::{
-    ArgumentReport, ClassReport, ComponentReport, EntrypointReport, FunctionReport, ImportReport, Inspection, NearMissReport,
-    UncallableReport,
+    ArgumentReport, ClassReport, ComponentReport, EntrypointReport, FunctionReport, ImportReport, Inspection,
+    NearMissReport, UncallableReport,
 };
 pub use instance::Instance;
 pub use source::Source;
@@ -164,7 +164,10 @@ impl Drop for HostInner {
     fn drop(&mut self) {
         let lost = self.instances.len();
         if lost > 0 {
-            tracing::warn!(instances = lost, "the host was dropped without `shutdown`: instances go without their `exit`");
+            tracing::warn!(
+                instances = lost,
+                "the host was dropped without `shutdown`: instances go without their `exit`"
+            );
         }
     }
 }
@@ -220,7 +223,7 @@ impl HostBuilder {
         self
     }
 
-    /// Sets how many bytes of values may pass between guest and host for one call. A list passed as values counts 32
+    /// Sets how many bytes of values may pass between guest and host for one call. A list passed as values counts 40
     /// bytes an element. Default 64 MiB.
     #[must_use]
     pub fn max_hostcall_bytes(mut self, bytes: usize) -> Self {

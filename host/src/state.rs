@@ -19,8 +19,8 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::config::InstanceLimits;
 
 pub(crate) use limits::{MemoryLimiter, MemoryRefusal};
-pub(crate) use output::{Output, TracingOutput};
 pub use output::{GuestOutput, OutputLine, OutputOrigin, OutputStream};
+pub(crate) use output::{Output, TracingOutput};
 pub(crate) use wasi::{Directory, Stdio, WasiSpec};
 
 /// The data of one store.

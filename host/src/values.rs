@@ -16,10 +16,12 @@ pub(crate) mod canonical;
 pub(crate) mod describe;
 pub(crate) mod error;
 mod from_val;
+mod from_val_parts;
 pub(crate) mod json;
 pub(crate) mod literal;
 mod names;
 pub(crate) mod shape;
+mod to_arguments;
 mod to_val;
 mod to_val_parts;
 pub(crate) mod wave;
@@ -123,21 +125,13 @@ impl Value {
         }
     }
 
-    /// The bytes of the value itself, as a binary body would carry it: text and bytes by their length, numbers by their width.
+    /// The bytes of the value itself, as a binary body would carry it: text and bytes by their length, numbers by their
+    /// width. It is what a limit on bodies counts.
     pub(crate) fn payload_bytes(&self) -> usize {
         match self {
             Self::Val(val) => val_payload_bytes(val),
             Self::Bytes(bytes) => bytes.len(),
             Self::OptionBytes(bytes) => bytes.as_ref().map_or(0, Vec::len),
-        }
-    }
-
-    /// What the value weighs against a limit on bodies: about the memory it takes.
-    pub(crate) fn size_bytes(&self) -> usize {
-        match self {
-            Self::Val(val) => val_size_bytes(val),
-            Self::Bytes(bytes) => bytes.len(),
-            Self::OptionBytes(bytes) => bytes.as_ref().map_or(1, Vec::len),
         }
     }
 
@@ -179,23 +173,6 @@ fn val_payload_bytes(val: &Val) -> usize {
     }
 }
 
-fn val_size_bytes(val: &Val) -> usize {
-    let payload = |val: &Option<Box<Val>>| val.as_deref().map_or(0, val_size_bytes);
-    size_of::<Val>()
-        + match val {
-            Val::String(text) | Val::Enum(text) => text.len(),
-            Val::List(vals) | Val::FixedLengthList(vals) | Val::Tuple(vals) => vals.iter().map(val_size_bytes).sum(),
-            Val::Map(pairs) => pairs.iter().map(|(key, val)| val_size_bytes(key) + val_size_bytes(val)).sum(),
-            Val::Record(fields) => {
-                fields.iter().map(|(name, val)| size_of::<String>() + name.len() + val_size_bytes(val)).sum()
-            }
-            Val::Variant(name, val) => name.len() + payload(val),
-            Val::Option(val) | Val::Result(Ok(val) | Err(val)) => payload(val),
-            Val::Flags(names) => names.iter().map(|name| size_of::<String>() + name.len()).sum(),
-            _ => 0,
-        }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,9 +180,9 @@ mod tests {
     #[test]
     fn a_val_takes_40_bytes_which_is_why_bytes_are_kept_apart() {
         assert_eq!(size_of::<Val>(), 40);
-        assert_eq!(Value::Bytes(vec![0; 1000]).size_bytes(), 1000);
+        assert_eq!(Value::Bytes(vec![0; 1000]).payload_bytes(), 1000);
         let val = Value::Bytes(vec![0; 1000]).into_val(&Limits::default(), &Path::Root).unwrap();
-        assert_eq!(Value::Val(val).size_bytes(), 40 * 1001);
+        assert_eq!(Value::Val(val).payload_bytes(), 1000);
     }
 
     #[test]

@@ -72,7 +72,14 @@ fn etl_pipeline_opens_in_enter_and_closes_in_exit() {
     let out = root().join("examples/etl-pipeline/out");
     let log = out.join("pipeline.log");
     let _ = std::fs::remove_file(&log);
-    let arguments = ["run", "--allow-mount", "examples/etl-pipeline/out", "examples/etl-pipeline", "--args", "examples/etl-pipeline/records.json"];
+    let arguments = [
+        "run",
+        "--allow-mount",
+        "examples/etl-pipeline/out",
+        "examples/etl-pipeline",
+        "--args",
+        "examples/etl-pipeline/records.json",
+    ];
     let summary: serde_json::Value = serde_json::from_str(&wasmhost(&arguments).ok()).unwrap();
     assert!(summary["loaded"].as_u64().unwrap() > 0, "{summary}");
     let lines = std::fs::read_to_string(&log).unwrap();

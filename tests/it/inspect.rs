@@ -32,7 +32,14 @@ fn classes_hooks_methods_and_settings_with_their_origin() {
     assert!(!imports.is_empty() && imports.iter().all(|import| import["provided"] == true));
 
     let text = wasmhost(&["inspect", "examples/parameterized"]).ok();
-    for line in ["class my-class", "foo: string", "bar: s64 = 10", "baz: func(qux: string) -> string", "web GET /", "wasmhost.toml"] {
+    for line in [
+        "class my-class",
+        "foo: string",
+        "bar: s64 = 10",
+        "baz: func(qux: string) -> string",
+        "web GET /",
+        "wasmhost.toml",
+    ] {
         assert!(text.contains(line), "`{line}` is not in: {text}");
     }
 }
@@ -53,7 +60,10 @@ fn near_misses_docs_and_settings_of_the_components_own_section() {
     let greeter = class("greeter");
     assert_eq!(greeter["docs"], "Greets people.");
     let greet = &greeter["methods"].as_array().unwrap().iter().find(|method| method["name"] == "greet").unwrap();
-    assert_eq!((greet["docs"].as_str(), greet["web"].as_str()), (Some("Greets one person by name."), Some("GET /greet/{name}")));
+    assert_eq!(
+        (greet["docs"].as_str(), greet["web"].as_str()),
+        (Some("Greets one person by name."), Some("GET /greet/{name}"))
+    );
     let idle = greeter["settings"].as_array().unwrap().iter().find(|setting| setting["key"] == "idle-timeout").unwrap();
     assert_eq!((idle["origin"].as_str(), idle["value"].as_str()), (Some("section"), Some("5s")));
 }
@@ -64,7 +74,12 @@ fn what_cannot_be_called_says_why_and_the_rest_of_the_class_works() {
     let report = json(&[&format!("{}::counters", types.display())]);
     let class = &report["classes"][0];
     let uncallable = class["uncallable"].as_array().unwrap();
-    assert!(uncallable.iter().any(|function| function["name"] == "open" && function["reason"].as_str().unwrap().contains("resource")), "{uncallable:?}");
+    assert!(
+        uncallable
+            .iter()
+            .any(|function| function["name"] == "open" && function["reason"].as_str().unwrap().contains("resource")),
+        "{uncallable:?}"
+    );
     assert_eq!(names(&class["methods"]), ["total"]);
     let total = wasmhost(&["run", &format!("{}::counters.total", types.display()), "--starts", "[1, 2]"]).ok();
     assert!(total.trim().parse::<u32>().is_ok(), "{total}");

@@ -1,7 +1,5 @@
 //! The library with real guests: values of every type, loading, inspecting, two classes of one component.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wasmhost::{ErrorKind, Instance};
@@ -51,7 +49,7 @@ async fn rust_values_go_in_and_come_out() {
         "echo-string": String = "h€llo".to_owned();
         "echo-list": Vec<i32> = vec![1, -2, 3];
         "echo-list-of-lists": Vec<Vec<String>> = vec![vec![], vec!["a".to_owned()]];
-        "echo-list-of-tuples": BTreeMap<String, u32> = BTreeMap::new();
+        "echo-list-of-tuples": Vec<(String, u32)> = vec![("a".to_owned(), 1)];
         "echo-option": Option<u32> = Some(1);
         "echo-option": Option<u32> = None;
         "echo-option-option": Option<Option<u32>> = Some(None);

@@ -43,7 +43,11 @@ async fn hooks_run_once_and_in_order() {
         let first: Vec<String> = instance.call("journal", &()).await.unwrap();
         assert_eq!(first, ["build", "enter mode="], "{guest}");
         for calls in 2..5u32 {
-            assert_eq!(instance.call::<_, u32>("count", &()).await.unwrap(), calls, "{guest}: the same instance serves every call");
+            assert_eq!(
+                instance.call::<_, u32>("count", &()).await.unwrap(),
+                calls,
+                "{guest}: the same instance serves every call"
+            );
         }
         instance.exit().await.unwrap();
     }
@@ -72,7 +76,10 @@ async fn a_failing_build_or_enter_tells_why_and_runs_no_exit() {
                     "err" => assert_eq!(error.value(), Some(&json!("failed on demand")), "{what}"),
                     "panic" => {
                         let stderr = error.guest_stderr().unwrap();
-                        assert!(stderr.contains("printed on stderr") && stderr.contains("panicked on demand"), "{what}");
+                        assert!(
+                            stderr.contains("printed on stderr") && stderr.contains("panicked on demand"),
+                            "{what}"
+                        );
                     }
                     "trap" => assert_names_the_function(&error),
                     _ => assert!(error.message().contains("exit code"), "{what}"),
@@ -189,11 +196,15 @@ async fn shutdown_exits_every_sound_instance_once_and_in_parallel() {
         let started = Instant::now();
         host.host.shutdown().await;
         let took = started.elapsed();
-        let mut exits: Vec<_> = std::fs::read_to_string(out.join("journal")).unwrap().lines().map(str::to_owned).collect();
+        let mut exits: Vec<_> =
+            std::fs::read_to_string(out.join("journal")).unwrap().lines().map(str::to_owned).collect();
         exits.sort();
         let slept = "exit mode=exit:sleep";
         assert_eq!(exits, ["exit mode=a", "exit mode=b", slept, slept, slept], "{guest}");
-        assert!(took < Duration::from_millis(3 * 300), "{guest}: three exits of 300 ms took {took:?}, one after another");
+        assert!(
+            took < Duration::from_millis(3 * 300),
+            "{guest}: three exits of 300 ms took {took:?}, one after another"
+        );
         let refused = sound[0].call::<_, u32>("count", &()).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Draining, "{guest}");
         assert_eq!(enter(&class, "late").await.unwrap_err().kind(), ErrorKind::Draining, "{guest}");
@@ -213,7 +224,10 @@ async fn a_running_call_is_waited_for_at_shutdown_and_cancelled_after_its_grace(
         };
         let (called, ()) = tokio::join!(call, shutdown);
         assert_eq!(called.unwrap_err().kind(), ErrorKind::Draining, "{guest}");
-        assert!(!host.printed.texts().contains(&"printed on stdout".to_owned()), "{guest}: a cancelled instance has no exit");
+        assert!(
+            !host.printed.texts().contains(&"printed on stdout".to_owned()),
+            "{guest}: a cancelled instance has no exit"
+        );
     }
 }
 

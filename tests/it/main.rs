@@ -6,4 +6,5 @@ mod inspect;
 mod library;
 mod lifecycle;
 mod limits;
+mod third_party;
 mod tidy;

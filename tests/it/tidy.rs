@@ -43,7 +43,8 @@ struct Exemption {
 const MAX_LINES: usize = 600;
 
 /// Files longer than [`MAX_LINES`].
-const LONG_FILES: &[Exemption] = &[];
+const LONG_FILES: &[Exemption] =
+    &[Exemption { path: "host/wasmhost.schema.json", reason: "generated from the types that parse manifests" }];
 
 /// Written by package managers: nobody reads them for their length, and their hashes spell whatever they spell.
 const LOCK_FILES: &[&str] = &["Cargo.lock", "package-lock.json"];

@@ -39,7 +39,9 @@ pub fn is_full() -> bool {
 /// A host with what its guests printed.
 #[derive(Debug)]
 pub struct TestHost {
+    /// The host itself.
     pub host: Host,
+    /// What its guests printed.
     pub printed: Printed,
     dir: tempfile::TempDir,
 }
@@ -96,9 +98,13 @@ pub struct Printed {
 /// One line that a guest printed.
 #[derive(Clone, Debug)]
 pub struct Line {
+    /// Whose it is.
     pub origin: OutputOrigin,
+    /// Where it was printed.
     pub stream: OutputStream,
+    /// The line without its end.
     pub text: String,
+    /// Bytes that were cut off its end.
     pub cut_bytes: u64,
 }
 
@@ -147,7 +153,8 @@ pub fn wasmhost(arguments: &[&str]) -> Ran {
 pub fn wasmhost_command() -> Command {
     // The test lies in `target/<profile>/deps`, the program one folder up.
     let test = std::env::current_exe().expect("the path of this test");
-    let program = test.ancestors().nth(2).expect("a folder above").join(format!("wasmhost{}", std::env::consts::EXE_SUFFIX));
+    let program =
+        test.ancestors().nth(2).expect("a folder above").join(format!("wasmhost{}", std::env::consts::EXE_SUFFIX));
     assert!(program.is_file(), "`{}` is not built: run `cargo xtask test`, which builds it first", program.display());
     let mut command = Command::new(program);
     command.current_dir(root()).env("WASMHOST_CACHE_DIR", cache_dir()).env_remove("WASMHOST_LOG");
@@ -164,8 +171,11 @@ pub fn run(command: &mut Command) -> Ran {
 /// How a run of the program ended.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ran {
+    /// The exit code; none after a signal.
     pub code: Option<i32>,
+    /// What it printed on standard output.
     pub stdout: String,
+    /// What it printed on standard error.
     pub stderr: String,
 }
 

@@ -12,6 +12,7 @@ mod host;
 mod repo;
 mod run;
 mod test;
+mod third_party;
 mod toolenv;
 
 use std::fmt;

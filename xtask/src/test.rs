@@ -4,13 +4,14 @@ use anyhow::{Result, bail};
 
 use crate::run::{Cmd, step};
 use crate::toolenv::{TOOL_ENVS, ToolEnv};
-use crate::{Usage, guests, host};
+use crate::{Usage, guests, host, third_party};
 
-/// Builds the guests, the tools of other languages and `wasmhost`, and runs every test.
+/// Builds the guests, fetches those of others, makes the tools of other languages and `wasmhost`, and runs every test.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let options = Options::parse(arguments)?;
 
     guests::build()?;
+    third_party::fetch()?;
     let (ready, not_run) = tool_envs()?;
     host::build()?;
     let outcome = step("tests", || cargo_test(&options, &ready).run());

@@ -184,7 +184,10 @@ mod tests {
 
     fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
         let entries = fs::read_dir(dir.join("artifacts")).unwrap();
-        entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == extension)).collect()
+        entries
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|e| e == extension))
+            .collect()
     }
 
     #[test]
@@ -192,9 +195,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let engines = Engines::new(&HostConfig { max_instances: 1, ..HostConfig::default() }).unwrap();
         let bytes = component();
-        let first = super::super::prepare(&bytes, Path::new("a.wasm"), &engines, Some(&CompileCache::open(dir.path()).unwrap())).unwrap();
+        let first = super::super::prepare(
+            &bytes,
+            Path::new("a.wasm"),
+            &engines,
+            Some(&CompileCache::open(dir.path()).unwrap()),
+        )
+        .unwrap();
         assert_ne!(first.origin, super::super::CodeOrigin::Cached);
-        let second = super::super::prepare(&bytes, Path::new("a.wasm"), &engines, Some(&CompileCache::open(dir.path()).unwrap())).unwrap();
+        let second = super::super::prepare(
+            &bytes,
+            Path::new("a.wasm"),
+            &engines,
+            Some(&CompileCache::open(dir.path()).unwrap()),
+        )
+        .unwrap();
         assert_eq!(second.origin, super::super::CodeOrigin::Cached);
         assert_eq!(first.digest, second.digest);
     }

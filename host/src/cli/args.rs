@@ -22,8 +22,8 @@ Exit codes: 0 done, 1 the guest failed, 2 wrong input, 3 not allowed, 4 not foun
 
 #[derive(Debug, Args)]
 pub(super) struct Common {
-    /// Keep compiled components below this directory [default: $XDG_CACHE_HOME/wasmhost]
-    #[arg(long, global = true, value_name = "DIR", env = "WASMHOST_CACHE_DIR", hide_env_values = true)]
+    /// Keep compiled components below this directory [default: $WASMHOST_CACHE_DIR, else $XDG_CACHE_HOME/wasmhost]
+    #[arg(long, global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     pub(super) cache_dir: Option<PathBuf>,
 
     /// Neither look for compiled components nor keep them

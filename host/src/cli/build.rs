@@ -8,9 +8,10 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::Command;
 
 use super::args::BuildArgs;
-use super::terminal::{Outcome, say};
 use super::context;
-use crate::{Error, ErrorKind, Source};
+use super::terminal::{Outcome, say};
+use crate::error::{Error, ErrorKind};
+use crate::service::Source;
 
 /// How long a build may take in silence. Compilers that have nothing to do say so at length.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -34,7 +35,10 @@ pub(super) async fn build_verb(args: BuildArgs) -> Outcome {
 pub(super) async fn build(source: &Source) -> Result<(), Error> {
     for (component, command) in source.build_commands() {
         let failed = |reason: String| {
-            Error::new(ErrorKind::BuildFailed, format!("the build command of component `{component}` {reason}: `{command}`"))
+            Error::new(
+                ErrorKind::BuildFailed,
+                format!("the build command of component `{component}` {reason}: `{command}`"),
+            )
         };
         let mut child = Command::new("sh")
             .args(["-c", command])
@@ -51,10 +55,11 @@ pub(super) async fn build(source: &Source) -> Result<(), Error> {
             tokio::join!(forward(stdout, &output), forward(stderr, &output));
             child.wait().await
         };
+        let heading = format!("building `{component}`: {command}");
         let status = tokio::select! {
             biased;
             status = finished => status,
-            never = output.release_after(&format!("building `{component}`: {command}"), SILENCE) => match never {},
+            never = output.release_after(&heading, SILENCE) => match never {},
         };
         match status {
             Ok(status) if status.success() => {}

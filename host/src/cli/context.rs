@@ -6,7 +6,8 @@ use etcetera::BaseStrategy;
 
 use super::args::{Common, Permissions};
 use super::terminal::GuestLines;
-use crate::{Error, Host, Source};
+use crate::error::Error;
+use crate::service::{Host, Source};
 
 /// Instances one command needs at most: its own, and one that is still being dropped. Small pools start faster.
 const MAX_INSTANCES: u32 = 4;
@@ -15,7 +16,7 @@ const MAX_INSTANCES: u32 = 4;
 ///
 /// # Errors
 ///
-/// As [`HostBuilder::build`](crate::HostBuilder::build).
+/// As [`HostBuilder::build`](crate::service::HostBuilder::build).
 pub(super) fn host(common: &Common, permissions: &Permissions) -> Result<Host, Error> {
     let mut builder = Host::builder()
         .max_instances(MAX_INSTANCES)
@@ -51,5 +52,10 @@ fn cache_dir(common: &Common) -> Option<PathBuf> {
     if common.no_cache {
         return None;
     }
-    common.cache_dir.clone().or_else(|| Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("wasmhost")))
+    let of_environment = || std::env::var_os("WASMHOST_CACHE_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    common
+        .cache_dir
+        .clone()
+        .or_else(of_environment)
+        .or_else(|| Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("wasmhost")))
 }

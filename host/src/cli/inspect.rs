@@ -136,7 +136,11 @@ fn print_class(out: &mut String, class: &ClassReport) {
     if !class.hooks.is_empty() {
         out.push_str("  hooks\n");
         for hook in &class.hooks {
-            let renamed = if hook.signature.starts_with(&format!("{}:", hook.name)) { String::new() } else { format!("{} is ", hook.name) };
+            let renamed = if hook.signature.starts_with(&format!("{}:", hook.name)) {
+                String::new()
+            } else {
+                format!("{} is ", hook.name)
+            };
             let _ = writeln!(out, "    {renamed}{}", hook.signature);
         }
     }
@@ -153,7 +157,7 @@ fn print_class(out: &mut String, class: &ClassReport) {
         out.push_str("  cannot be called\n");
     }
     for function in &class.uncallable {
-        let _ = writeln!(out, "    {}: it {}", function.name, function.reason);
+        let _ = writeln!(out, "    {}: {}", function.name, function.reason);
     }
     if let Some(handler) = &class.handler {
         row(out, "web", &format!("answers requests through {handler}"));

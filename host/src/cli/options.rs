@@ -8,7 +8,7 @@ use std::io::Read;
 
 use serde_json::value::RawValue;
 
-use crate::Error;
+use crate::error::Error;
 use crate::values::{Limits, Shape, Signature, Source, Value, ValueError, ValueErrorKind};
 
 /// What a target takes: a class's parameters and a method's arguments, or an entrypoint's arguments alone.
@@ -136,7 +136,8 @@ impl Takes<'_> {
 
     fn unknown(&self, name: &str) -> Error {
         let known: Vec<_> = self.signatures().flat_map(|s| s.iter().map(|(name, _)| format!("--{name}"))).collect();
-        let error = crate::service::unknown(format!("unknown option `--{name}`"), &format!("--{name}"), &known, "options");
+        let error =
+            crate::service::unknown(format!("unknown option `--{name}`"), &format!("--{name}"), &known, "options");
         Error::bad_request(error.message())
     }
 
@@ -152,8 +153,9 @@ impl Takes<'_> {
 /// An error about a value, told about its option.
 fn as_option(error: ValueError) -> Error {
     let is_of_option = !error.path().is_empty() && error.kind() != ValueErrorKind::Unknown;
-    let told = Error::from(error.clone());
-    if is_of_option { told.with_message(format!("`--{}` {}", error.path(), error.message())) } else { told }
+    let of_option = is_of_option.then(|| format!("`--{}` {}", error.path(), error.message()));
+    let told = Error::from(error);
+    of_option.map_or(told.clone(), |message| told.with_message(message))
 }
 
 /// The members of a JSON object, as text, in their order; nothing is lost when a name stands there twice.
@@ -202,11 +204,16 @@ mod tests {
     use crate::values::shape::Int;
 
     fn signatures() -> (Signature, Signature) {
-        let mut parameters = Signature::from_shapes(What::Parameter, [("foo", Shape::String), ("bar", Shape::Int(Int::S64))]);
+        let mut parameters =
+            Signature::from_shapes(What::Parameter, [("foo", Shape::String), ("bar", Shape::Int(Int::S64))]);
         parameters.set_default("bar", &10, &Limits::default()).unwrap();
         let arguments = Signature::from_shapes(
             What::Argument,
-            [("loud", Shape::Bool), ("tags", Shape::List(Box::new(Shape::String))), ("note", Shape::Option(Box::new(Shape::String)))],
+            [
+                ("loud", Shape::Bool),
+                ("tags", Shape::List(Box::new(Shape::String))),
+                ("note", Shape::Option(Box::new(Shape::String))),
+            ],
         );
         (parameters, arguments)
     }
@@ -236,10 +243,13 @@ mod tests {
     fn a_mistake_names_the_option_what_it_needs_and_what_it_got() {
         let error = read(&["--foo", "a", "--bar", "seven", "--loud", "--tags", "[]"]).unwrap_err();
         assert!(error.starts_with("`--bar` needs a whole number from "), "{error}");
-        assert!(error.ends_with("got `seven`"), "{error}");
+        assert!(error.ends_with("got \"seven\""), "{error}");
 
         let error = read(&["--loud", "--tags", "[]"]).unwrap_err();
-        assert!(error.starts_with("missing `--foo` (") && !error.contains("--bar") && !error.contains("--note"), "{error}");
+        assert!(
+            error.starts_with("missing `--foo` (") && !error.contains("--bar") && !error.contains("--note"),
+            "{error}"
+        );
 
         let error = read(&["--fo", "a"]).unwrap_err();
         assert_eq!(error, "unknown option `--fo`; did you mean `--foo`?");

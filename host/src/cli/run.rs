@@ -91,7 +91,9 @@ fn takes<T>(named: &Named, f: impl FnOnce(&Takes<'_>) -> Result<T, Error>) -> Re
             let (parameters, arguments) = (Some(class.parameter_signature()), method.argument_signature());
             f(&Takes { parameters, arguments, limits: class.limits() })
         }
-        Named::Main(main) => f(&Takes { parameters: None, arguments: main.argument_signature(), limits: main.limits() }),
+        Named::Main(main) => {
+            f(&Takes { parameters: None, arguments: main.argument_signature(), limits: main.limits() })
+        }
         Named::Command(_) => Err(Error::internal("a command takes no typed arguments")),
     }
 }

@@ -1,7 +1,7 @@
 //! TARGET: `SOURCE[::[class.]method]`. Parts may be left out while one choice remains; names are never abbreviated.
 
-use crate::service::{App, Class, Command, Main};
-use crate::{Error, Method};
+use crate::error::Error;
+use crate::service::{App, Class, Command, Main, Method};
 
 /// A target as it was written.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,7 +56,10 @@ impl<'a> Target<'a> {
         let choices: Vec<_> = choices(app).collect();
         match &choices[..] {
             [(class, method)] => Ok(Named::Method((*class).clone(), method.name().to_owned())),
-            [] => Err(Error::bad_request(format!("the app `{}` has nothing that could be run: no method, no entrypoint", app.name()))),
+            [] => Err(Error::bad_request(format!(
+                "the app `{}` has nothing that could be run: no method, no entrypoint",
+                app.name()
+            ))),
             _ => Err(self.ambiguous("names more than one method", &choices)),
         }
     }
@@ -86,7 +89,12 @@ impl<'a> Target<'a> {
             return self.in_class(only, name);
         }
         let known: Vec<_> = choices(app).map(|(class, method)| format!("{}.{}", class.name(), method.name())).collect();
-        Err(crate::service::unknown(format!("the app `{}` has no method `{name}`", app.name()), name, &known, "methods"))
+        Err(crate::service::unknown(
+            format!("the app `{}` has no method `{name}`", app.name()),
+            name,
+            &known,
+            "methods",
+        ))
     }
 
     fn ambiguous(&self, what: &str, choices: &[(&Class, Method<'_>)]) -> Error {

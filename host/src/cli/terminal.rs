@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use tracing_subscriber::EnvFilter;
 
+use crate::error::{Error, ErrorKind};
 use crate::state::{GuestOutput, OutputLine, OutputOrigin};
-use crate::{Error, ErrorKind};
 
 /// How a verb ends.
 pub(super) type Outcome = Result<ExitCode, Failure>;
@@ -36,8 +36,8 @@ const PATIENCE: Duration = Duration::from_millis(700);
 
 /// Prints an error and gives its exit code.
 pub(super) fn report(failure: &Failure) -> ExitCode {
-    let text = escape(&failure.error.to_string());
-    say(&format!("error: {text}"));
+    let text = failure.error.to_string();
+    say(&format!("error: {}", escape(&text)));
     if let Some(usage) = &failure.usage {
         say(usage);
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::target::{Named, Target};
-use crate::Argument;
+use crate::service::Argument;
 
 /// Columns that help texts are written for.
 const WIDTH: usize = 100;
@@ -27,7 +27,8 @@ pub(super) fn help(target: &Target<'_>, named: &Named) -> String {
     let mut text = String::new();
     match named {
         Named::Command(_) => {
-            let _ = writeln!(text, "A command: it takes its arguments as they are, after `--`.\n\n{}", line(target, named));
+            let _ =
+                writeln!(text, "A command: it takes its arguments as they are, after `--`.\n\n{}", line(target, named));
         }
         Named::Main(main) => {
             add_docs(&mut text, main.docs());
@@ -90,7 +91,11 @@ fn add_section(text: &mut String, heading: &str, arguments: &[Argument<'_>]) {
             None => {}
         }
         let right = words.join(" ");
-        let gap = if left.len() + 4 <= column { " ".repeat(column - left.len() - 2) } else { format!("\n{}", " ".repeat(column)) };
+        let gap = if left.len() + 4 <= column {
+            " ".repeat(column - left.len() - 2)
+        } else {
+            format!("\n{}", " ".repeat(column))
+        };
         let _ = writeln!(text, "  {left}{gap}{right}");
     }
 }

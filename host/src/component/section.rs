@@ -39,7 +39,7 @@ pub(crate) fn manifest(component: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wasm_encoder::{ComponentBuilder, CustomSection, Module, RawCustomSection};
+    use wasm_encoder::{ComponentBuilder, CustomSection, Module};
 
     fn module(section: &[u8]) -> Module {
         let mut module = Module::new();
@@ -62,11 +62,7 @@ mod tests {
     fn the_components_own_section_wins() {
         let mut component = ComponentBuilder::default();
         component.core_module(None, &module(b"{module}"));
-        let section = CustomSection { name: NAME.into(), data: b"{own}".as_slice().into() };
-        let mut bytes = Vec::new();
-        wasm_encoder::Encode::encode(&section, &mut bytes);
-        component.raw_custom_section(&[&[0], bytes.as_slice()].concat());
+        component.custom_section(&CustomSection { name: NAME.into(), data: b"{own}".as_slice().into() });
         assert_eq!(manifest(&component.finish()), b"{own}");
-        let _ = RawCustomSection(&[]);
     }
 }

@@ -62,7 +62,8 @@ pub(super) fn allocation(host: &EngineConfig) -> PoolingAllocationConfig {
 /// Refuses pools that the machine would refuse later, in the middle of somebody's call.
 pub(super) fn check(host: &EngineConfig) -> Result<()> {
     if host.max_instances == 0 {
-        return Err(Error::bad_request("`max-instances` is 0, so that nothing could run").with_limit("max-instances", "at least 1"));
+        return Err(Error::bad_request("`max-instances` is 0, so that nothing could run")
+            .with_limit("max-instances", "at least 1"));
     }
     let instances = u64::from(host.max_instances);
     // Of each engine: a stack and its guard; a memory's image, its heap and the rest of the slot; a table.

@@ -60,7 +60,9 @@ impl Ticker {
                 let _ = ticker.thread.set(handle.thread().clone());
             }
             // Without the thread only guests that never wait escape their timeout.
-            Err(error) => tracing::error!(%error, "the epoch thread could not be started: guests that loop cannot be stopped"),
+            Err(error) => {
+                tracing::error!(%error, "the epoch thread could not be started: guests that loop cannot be stopped")
+            }
         }
         ticker
     }

@@ -84,8 +84,11 @@ fn of_guest(what: &str, error: &wasmtime::Error, bounds: &Bounds) -> Error {
         return Error::new(ErrorKind::Trapped, format!("{what} ended its own process with exit code {}", exit.0));
     }
     if error.is::<PoolConcurrencyLimitError>() {
-        return Error::new(ErrorKind::Overloaded, format!("{what} found no room: {error}; the setting is `max-instances`"))
-            .with_limit("max-instances", "the host's");
+        return Error::new(
+            ErrorKind::Overloaded,
+            format!("{what} found no room: {error}; the setting is `max-instances`"),
+        )
+        .with_limit("max-instances", "the host's");
     }
     if let Some(limited) = of_limit(what, error, bounds) {
         return limited;
@@ -110,14 +113,23 @@ fn of_limit(what: &str, error: &wasmtime::Error, bounds: &Bounds) -> Option<Erro
     if reason.contains("fuel allocated for hostcalls") {
         let limit = mebibytes(limits.max_hostcall_bytes as u64);
         return limited(
-            format!("{what} passed more than {limit} of values to the host at once; the setting is `max-hostcall-bytes`"),
+            format!(
+                "{what} passed more than {limit} of values to the host at once; the setting is `max-hostcall-bytes`"
+            ),
             "max-hostcall-bytes",
             limit,
         );
     }
-    if reason.contains("handle limit exceeded") || reason.contains("no free keys") || reason.contains("table has no free") {
+    if reason.contains("handle limit exceeded")
+        || reason.contains("no free keys")
+        || reason.contains("table has no free")
+    {
         let limit = limits.max_handles.to_string();
-        return limited(format!("{what} held more than {limit} handles; the setting is `max-handles`"), "max-handles", limit);
+        return limited(
+            format!("{what} held more than {limit} handles; the setting is `max-handles`"),
+            "max-handles",
+            limit,
+        );
     }
     if reason.starts_with("requested len") {
         let limit = limits.max_random_bytes.to_string();

@@ -1,6 +1,6 @@
 //! The two ways into a guest's function: with Rust types for strings and bytes, with `Val`s for everything else.
 //!
-//! A `Val::List` takes 32 bytes for each byte and is lifted element by element, while `Vec<u8>` is one copy. So functions
+//! A `Val::List` takes 40 bytes for each byte and is lifted element by element, while `Vec<u8>` is one copy. So functions
 //! that take and return only strings and bytes (alone, in pairs, in an `option` or a `result`) get a
 //! [`TypedFunc`](wasmtime::component::TypedFunc) each; which functions those are is read off their shapes once.
 

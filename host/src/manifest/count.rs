@@ -23,10 +23,7 @@ impl<const LEAST: u32, const MOST: u32> Count<LEAST, MOST> {
 
     /// A number within the limits, for the defaults.
     pub(super) const fn of(number: u32) -> Self {
-        assert!(
-            LEAST <= number && number <= MOST,
-            "a default lies within its own limits"
-        );
+        assert!(LEAST <= number && number <= MOST, "a default lies within its own limits");
         Self(number)
     }
 }

@@ -22,10 +22,7 @@ use super::read::read;
 pub(super) struct Document {
     /// The version of this format: 1.
     #[schemars(with = "Version")]
-    #[expect(
-        dead_code,
-        reason = "it is here to be checked while it is read, and has one value"
-    )]
+    #[expect(dead_code, reason = "it is here to be checked while it is read, and has one value")]
     version: Option<Version>,
     /// The app's name; without it, the directory's. It is part of the app's host name.
     pub(super) name: Option<Name>,
@@ -72,9 +69,7 @@ impl<'de> Deserialize<'de> for Version {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match i64::deserialize(deserializer)? {
             1 => Ok(Self),
-            other => Err(de::Error::custom(format!(
-                "`{other}` is not a version this host knows; write `version = 1`"
-            ))),
+            other => Err(de::Error::custom(format!("`{other}` is not a version this host knows; write `version = 1`"))),
         }
     }
 }

@@ -59,22 +59,13 @@ impl fmt::Display for NameError {
 /// dashes.
 pub(crate) fn check_name(text: &str) -> Result<(), NameError> {
     let reason = if !is_kebab(text) {
-        Cow::Borrowed(
-            "is no name: lower-case letters and digits, joined by single dashes, a letter first",
-        )
+        Cow::Borrowed("is no name: lower-case letters and digits, joined by single dashes, a letter first")
     } else if text.len() > MAX_NAME_CHARS {
-        Cow::Owned(format!(
-            "has {} characters; a name has at most {MAX_NAME_CHARS}",
-            text.len()
-        ))
+        Cow::Owned(format!("has {} characters; a name has at most {MAX_NAME_CHARS}", text.len()))
     } else {
         return Ok(());
     };
-    Err(NameError {
-        text: text.to_owned(),
-        reason,
-        proposal: fit_name(text),
-    })
+    Err(NameError { text: text.to_owned(), reason, proposal: fit_name(text) })
 }
 
 /// Makes a name of any text, `My_App v2` becoming `my-app-v2`; `None` if it has no letter to begin
@@ -109,12 +100,9 @@ pub(super) fn canonical(name: &str) -> String {
 
 fn is_kebab(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.split('-').all(|word| {
-            !word.is_empty()
-                && word
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        })
+        && text
+            .split('-')
+            .all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
 }
 
 impl FromStr for Name {
@@ -141,18 +129,12 @@ impl FromStr for InterfaceName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let (path, version) = text
-            .split_once('@')
-            .map_or((text, None), |(path, version)| (path, Some(version)));
+        let (path, version) = text.split_once('@').map_or((text, None), |(path, version)| (path, Some(version)));
         let fits_version = version.is_none_or(|version| {
             version.starts_with(|c: char| c.is_ascii_digit())
-                && version
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b".+-".contains(&b))
+                && version.bytes().all(|b| b.is_ascii_alphanumeric() || b".+-".contains(&b))
         });
-        let parts = path
-            .split_once(':')
-            .and_then(|(namespace, rest)| Some((namespace, rest.split_once('/')?)));
+        let parts = path.split_once(':').and_then(|(namespace, rest)| Some((namespace, rest.split_once('/')?)));
         match parts {
             Some((namespace, (package, interface)))
                 if fits_version && [namespace, package, interface].into_iter().all(is_kebab) =>
@@ -170,10 +152,7 @@ impl FromStr for InterfaceName {
 
 deserialize_from_str!(Name, "a name such as `my-app`");
 deserialize_from_str!(ClassKey, "a class name such as `my-class`");
-deserialize_from_str!(
-    InterfaceName,
-    "an interface name such as `ns:pkg/name@1.0.0`"
-);
+deserialize_from_str!(InterfaceName, "an interface name such as `ns:pkg/name@1.0.0`");
 
 impl JsonSchema for Name {
     fn inline_schema() -> bool {
@@ -229,18 +208,7 @@ mod tests {
         for name in ["a", "my-app", "a1-2b", &"x".repeat(30)] {
             assert_eq!(check_name(name), Ok(()));
         }
-        for text in [
-            "",
-            "-a",
-            "a-",
-            "a--b",
-            "1a",
-            "A",
-            "a_b",
-            "ä",
-            "a.b",
-            &"x".repeat(31),
-        ] {
+        for text in ["", "-a", "a-", "a--b", "1a", "A", "a_b", "ä", "a.b", &"x".repeat(31)] {
             assert!(check_name(text).is_err(), "{text}");
         }
     }
@@ -257,22 +225,10 @@ mod tests {
 
     #[test]
     fn a_class_may_be_addressed_by_its_full_interface_name() {
-        for key in [
-            "my-class",
-            "ns:pkg/name",
-            "ns:pkg/name@1.0.0",
-            "a:b/c@0.1.0-rc.1+x",
-        ] {
+        for key in ["my-class", "ns:pkg/name", "ns:pkg/name@1.0.0", "a:b/c@0.1.0-rc.1+x"] {
             assert!(key.parse::<ClassKey>().is_ok(), "{key}");
         }
-        for key in [
-            "ns:pkg",
-            "ns/pkg",
-            "ns:pkg/Name",
-            "ns:pkg/name@",
-            "ns:pkg/a/b",
-            "my_class",
-        ] {
+        for key in ["ns:pkg", "ns/pkg", "ns:pkg/Name", "ns:pkg/name@", "ns:pkg/a/b", "my_class"] {
             assert!(key.parse::<ClassKey>().is_err(), "{key}");
         }
     }

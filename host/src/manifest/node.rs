@@ -120,10 +120,9 @@ impl Node {
 
     fn child_mut(&mut self, step: &Step) -> Option<&mut Self> {
         match (&mut self.value, step) {
-            (Value::Table(entries), Step::Key(key)) => entries
-                .iter_mut()
-                .find(|(name, _)| name == key)
-                .map(|(_, node)| node),
+            (Value::Table(entries), Step::Key(key)) => {
+                entries.iter_mut().find(|(name, _)| name == key).map(|(_, node)| node)
+            }
             (Value::List(items), Step::Index(index)) => items.get_mut(*index),
             _ => None,
         }
@@ -131,10 +130,9 @@ impl Node {
 
     fn child(&self, step: &Step) -> Option<&Self> {
         match (&self.value, step) {
-            (Value::Table(entries), Step::Key(key)) => entries
-                .iter()
-                .find(|(name, _)| name == key)
-                .map(|(_, node)| node),
+            (Value::Table(entries), Step::Key(key)) => {
+                entries.iter().find(|(name, _)| name == key).map(|(_, node)| node)
+            }
             (Value::List(items), Step::Index(index)) => items.get(*index),
             _ => None,
         }
@@ -162,19 +160,14 @@ fn absorb(into: &mut Node, other: Node, path: &mut Vec<String>) {
     let (Value::Table(known), Value::Table(added)) = (&mut into.value, other.value) else {
         return;
     };
-    let places: HashMap<String, usize> = known
-        .iter()
-        .enumerate()
-        .map(|(place, (name, _))| (name.clone(), place))
-        .collect();
+    let places: HashMap<String, usize> =
+        known.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)).collect();
     for (key, node) in added {
         let twin = places.get(&key).map(|place| &mut known[*place].1);
         path.push(key.clone());
         match twin {
             Some(twin) if path.len() == 1 && key == "version" && *twin == node => {}
-            Some(twin) if is_joined(path) && twin.is_table() && node.is_table() => {
-                absorb(twin, node, path)
-            }
+            Some(twin) if is_joined(path) && twin.is_table() && node.is_table() => absorb(twin, node, path),
             _ => known.push((key, node)),
         }
         path.pop();
@@ -189,11 +182,7 @@ fn is_joined(path: &[String]) -> bool {
         path.as_slice(),
         ["class"]
             | ["class", _]
-            | [
-                "class",
-                _,
-                "env" | "hooks" | "method" | "parameters" | "parameter-docs"
-            ]
+            | ["class", _, "env" | "hooks" | "method" | "parameters" | "parameter-docs"]
             | ["class", _, "method", _]
             | ["class", _, "method", _, "arguments" | "argument-docs"]
     )
@@ -204,11 +193,7 @@ struct Lines(Vec<usize>);
 
 impl Lines {
     fn of(text: &str) -> Self {
-        Self(
-            std::iter::once(0)
-                .chain(text.match_indices('\n').map(|(at, _)| at + 1))
-                .collect(),
-        )
+        Self(std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect())
     }
 
     fn at(&self, offset: usize) -> usize {
@@ -216,34 +201,26 @@ impl Lines {
     }
 
     fn table(&self, table: &DeTable<'_>, line: Option<usize>) -> Node {
-        let mut entries: Vec<_> = table
-            .iter()
-            .map(|(key, value)| (key.span().start, key.get_ref().to_string(), value))
-            .collect();
+        let mut entries: Vec<_> =
+            table.iter().map(|(key, value)| (key.span().start, key.get_ref().to_string(), value)).collect();
         // The parser's map is sorted by name; problems and listings follow the document.
         entries.sort_by_key(|(start, _, _)| *start);
         let entries = entries.into_iter().map(|(start, key, value)| {
             let node = self.value(value, self.at(start));
             (key, node)
         });
-        Node {
-            line,
-            value: Value::Table(entries.collect()),
-        }
+        Node { line, value: Value::Table(entries.collect()) }
     }
 
     fn value(&self, value: &Spanned<DeValue<'_>>, line: usize) -> Node {
         let value = match value.get_ref() {
             DeValue::String(text) => Value::String(text.to_string()),
             DeValue::Boolean(flag) => Value::Bool(*flag),
-            DeValue::Integer(number) => {
-                match i64::from_str_radix(number.as_str(), number.radix()) {
-                    Ok(number) => Value::Number(number.into()),
-                    Err(_) => Value::Foreign("a number beyond 64 bits", "write it as a string"),
-                }
-            }
-            DeValue::Float(number) => match number.as_str().parse().ok().and_then(Number::from_f64)
-            {
+            DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+                Ok(number) => Value::Number(number.into()),
+                Err(_) => Value::Foreign("a number beyond 64 bits", "write it as a string"),
+            },
+            DeValue::Float(number) => match number.as_str().parse().ok().and_then(Number::from_f64) {
                 Some(number) => Value::Number(number),
                 None => Value::Foreign(
                     "a number that JSON does not have",
@@ -252,17 +229,12 @@ impl Lines {
             },
             DeValue::Datetime(_) => Value::Foreign("a date or time", "write it as a string"),
             DeValue::Array(items) => {
-                let items = items
-                    .iter()
-                    .map(|item| self.value(item, self.at(item.span().start)));
+                let items = items.iter().map(|item| self.value(item, self.at(item.span().start)));
                 Value::List(items.collect())
             }
             DeValue::Table(table) => return self.table(table, Some(line)),
         };
-        Node {
-            line: Some(line),
-            value,
-        }
+        Node { line: Some(line), value }
     }
 }
 

@@ -72,17 +72,13 @@ impl FromStr for Destination {
     type Err = DestinationError;
 
     fn from_str(text: &str) -> Result<Self, DestinationError> {
-        parse(text).map_err(|reason| DestinationError {
-            text: text.to_owned(),
-            reason,
-        })
+        parse(text).map_err(|reason| DestinationError { text: text.to_owned(), reason })
     }
 }
 
 fn parse(text: &str) -> Result<Destination, &'static str> {
-    let (scheme, authority) = text
-        .split_once("://")
-        .ok_or("has no scheme; write `https://`, `http://` or `tcp://` before the host")?;
+    let (scheme, authority) =
+        text.split_once("://").ok_or("has no scheme; write `https://`, `http://` or `tcp://` before the host")?;
     let scheme = Scheme::ALL
         .into_iter()
         .find(|known| known.as_str() == scheme)
@@ -93,9 +89,7 @@ fn parse(text: &str) -> Result<Destination, &'static str> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (address, after) = rest.split_once(']').ok_or("has a `[` without its `]`")?;
-            address
-                .parse::<Ipv6Addr>()
-                .map_err(|_| "has no IPv6 address between its brackets")?;
+            address.parse::<Ipv6Addr>().map_err(|_| "has no IPv6 address between its brackets")?;
             match after.strip_prefix(':') {
                 Some(port) => (address, Some(port)),
                 None if after.is_empty() => (address, None),
@@ -103,32 +97,23 @@ fn parse(text: &str) -> Result<Destination, &'static str> {
             }
         }
         None => {
-            let (host, port) = authority
-                .split_once(':')
-                .map_or((authority, None), |(host, port)| (host, Some(port)));
+            let (host, port) = authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
             if !is_host(host) {
-                return Err(
-                    "has no host name there; letters, digits, `-` and `.`, or `*` alone for any host",
-                );
+                return Err("has no host name there; letters, digits, `-` and `.`, or `*` alone for any host");
             }
             (host, port)
         }
     };
     let port = match port {
         // `parse` alone would take `+80` and `080`.
-        Some(port) if !port.starts_with(['+', '0']) => Some(
-            port.parse()
-                .map_err(|_| "has a port that is not a number from 1 to 65535")?,
-        ),
+        Some(port) if !port.starts_with(['+', '0']) => {
+            Some(port.parse().map_err(|_| "has a port that is not a number from 1 to 65535")?)
+        }
         Some(_) => return Err("has a port that is not a number from 1 to 65535"),
         None => scheme.default_port(),
     };
     let port = port.ok_or("names no port; `tcp` needs one, such as `tcp://db.internal:5432`")?;
-    Ok(Destination {
-        scheme,
-        host: host.to_ascii_lowercase(),
-        port,
-    })
+    Ok(Destination { scheme, host: host.to_ascii_lowercase(), port })
 }
 
 fn is_host(text: &str) -> bool {
@@ -137,9 +122,7 @@ fn is_host(text: &str) -> bool {
         !label.is_empty()
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
     };
     text == "*" || (text.len() <= MAX_HOST_BYTES && text.split('.').all(is_label))
 }
@@ -153,11 +136,7 @@ impl fmt::Display for Destination {
         } else {
             f.write_str(&self.host)?;
         }
-        if self.scheme.default_port() == Some(self.port) {
-            Ok(())
-        } else {
-            write!(f, ":{}", self.port)
-        }
+        if self.scheme.default_port() == Some(self.port) { Ok(()) } else { write!(f, ":{}", self.port) }
     }
 }
 
@@ -165,20 +144,13 @@ impl FromStr for WebOrigin {
     type Err = DestinationError;
 
     fn from_str(text: &str) -> Result<Self, DestinationError> {
-        let refuse = |reason| DestinationError {
-            text: text.to_owned(),
-            reason,
-        };
+        let refuse = |reason| DestinationError { text: text.to_owned(), reason };
         let place: Destination = text.parse()?;
         if place.scheme == Scheme::Tcp {
-            return Err(refuse(
-                "is no web origin, which begins with `https://` or `http://`",
-            ));
+            return Err(refuse("is no web origin, which begins with `https://` or `http://`"));
         }
         if place.host == "*" {
-            return Err(refuse(
-                "is no web origin; write `cors = \"*\"` to allow any",
-            ));
+            return Err(refuse("is no web origin; write `cors = \"*\"` to allow any"));
         }
         Ok(Self(place))
     }
@@ -191,10 +163,7 @@ impl fmt::Display for WebOrigin {
     }
 }
 
-deserialize_from_str!(
-    Destination,
-    "a destination such as `https://api.example.com`"
-);
+deserialize_from_str!(Destination, "a destination such as `https://api.example.com`");
 deserialize_from_str!(WebOrigin, "an origin such as `https://app.example.com`");
 
 impl Serialize for Destination {
@@ -253,22 +222,10 @@ mod tests {
 
     #[test]
     fn a_destination_is_a_scheme_a_host_and_a_port() {
-        let place = |text: &str| {
-            text.parse::<Destination>()
-                .map(|place| (place.scheme, place.host, place.port))
-        };
-        assert_eq!(
-            place("https://API.example.com"),
-            Ok((Scheme::Https, "api.example.com".into(), 443))
-        );
-        assert_eq!(
-            place("tcp://db.internal:5432"),
-            Ok((Scheme::Tcp, "db.internal".into(), 5432))
-        );
-        assert_eq!(
-            place("http://[::1]:8080"),
-            Ok((Scheme::Http, "::1".into(), 8080))
-        );
+        let place = |text: &str| text.parse::<Destination>().map(|place| (place.scheme, place.host, place.port));
+        assert_eq!(place("https://API.example.com"), Ok((Scheme::Https, "api.example.com".into(), 443)));
+        assert_eq!(place("tcp://db.internal:5432"), Ok((Scheme::Tcp, "db.internal".into(), 5432)));
+        assert_eq!(place("http://[::1]:8080"), Ok((Scheme::Http, "::1".into(), 8080)));
         assert_eq!(place("https://*"), Ok((Scheme::Https, "*".into(), 443)));
     }
 
@@ -312,10 +269,7 @@ mod tests {
 
     #[test]
     fn an_origin_is_a_place_a_browser_can_be() {
-        assert_eq!(
-            "https://A.b:443".parse::<WebOrigin>().unwrap().to_string(),
-            "https://a.b"
-        );
+        assert_eq!("https://A.b:443".parse::<WebOrigin>().unwrap().to_string(), "https://a.b");
         for text in ["tcp://a:1", "https://*", "null"] {
             assert!(text.parse::<WebOrigin>().is_err(), "{text}");
         }

@@ -28,9 +28,7 @@ impl GuestPath {
 
     /// Whether the path is `outer` or lies below it.
     pub(super) fn is_within(&self, outer: &str) -> bool {
-        self.0
-            .strip_prefix(outer)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        self.0.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
@@ -55,22 +53,15 @@ impl FromStr for GuestPath {
         let path = Self(text.to_owned());
         let reason = match text.strip_prefix('/') {
             None => "is not absolute; a guest's path begins with `/`",
-            Some("") => {
-                "would be the guest's whole file system; name a path below it, such as `/data`"
-            }
+            Some("") => "would be the guest's whole file system; name a path below it, such as `/data`",
             Some(rest) if rest.split('/').any(|part| matches!(part, "" | "." | "..")) => {
                 "is not normalised; leave out `.`, `..`, double slashes and the one at the end"
             }
             Some(_) if text.contains(char::is_control) => "has a control character in it",
-            Some(_) if path.is_within(IMAGE) => {
-                "lies in `/image`, which holds what `build` left there"
-            }
+            Some(_) if path.is_within(IMAGE) => "lies in `/image`, which holds what `build` left there",
             Some(_) => return Ok(path),
         };
-        Err(GuestPathError {
-            path: path.0,
-            reason,
-        })
+        Err(GuestPathError { path: path.0, reason })
     }
 }
 
@@ -99,9 +90,7 @@ pub(super) fn clash<'a>(
             Tmp => "the private directory of the setting `tmp`",
         };
         if path == at {
-            return Some(format!(
-                "`{path}` is taken by {what} already; give each its own path"
-            ));
+            return Some(format!("`{path}` is taken by {what} already; give each its own path"));
         }
         let (inner, outer, is_inner) = if path.is_within(&at.0) {
             (occupant, other, true)
@@ -158,10 +147,7 @@ mod tests {
         for text in ["/a", "/data/model.bin", "/a/..b", "/images"] {
             assert_eq!(path(text).as_str(), text);
         }
-        for text in [
-            "", "a", "./a", "/", "//", "/a/", "/a//b", "/a/./b", "/../a", "/a\0", "/image",
-            "/image/x",
-        ] {
+        for text in ["", "a", "./a", "/", "//", "/a/", "/a//b", "/a/./b", "/../a", "/a\0", "/image", "/image/x"] {
             assert!(text.parse::<GuestPath>().is_err(), "{text}");
         }
     }
@@ -172,21 +158,9 @@ mod tests {
         let clash = |inner: (Occupant, &str), outer: (Occupant, &str)| {
             super::clash((inner.0, &path(inner.1)), [(outer.0, &path(outer.1))])
         };
-        assert!(
-            clash((File, "/a"), (Mount, "/a"))
-                .unwrap()
-                .contains("taken by a mount")
-        );
-        assert!(
-            clash((File, "/a/b"), (Mount, "/a"))
-                .unwrap()
-                .contains("lies below `/a`")
-        );
-        assert!(
-            clash((Mount, "/a"), (File, "/a/b"))
-                .unwrap()
-                .contains("lies above `/a/b`")
-        );
+        assert!(clash((File, "/a"), (Mount, "/a")).unwrap().contains("taken by a mount"));
+        assert!(clash((File, "/a/b"), (Mount, "/a")).unwrap().contains("lies below `/a`"));
+        assert!(clash((Mount, "/a"), (File, "/a/b")).unwrap().contains("lies above `/a/b`"));
         assert!(clash((File, "/tmp/x"), (Tmp, "/tmp")).is_some());
         assert_eq!(clash((Mount, "/a/b"), (Mount, "/a")), None);
         assert_eq!(clash((File, "/ab"), (Mount, "/a")), None);

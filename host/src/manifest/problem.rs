@@ -23,11 +23,7 @@ pub(super) enum Step {
 impl KeyPath {
     /// The path of `keys`, one below the other.
     pub(super) fn of<const N: usize>(keys: [&str; N]) -> Self {
-        Self(
-            keys.into_iter()
-                .map(|key| Step::Key(key.to_owned()))
-                .collect(),
-        )
+        Self(keys.into_iter().map(|key| Step::Key(key.to_owned())).collect())
     }
 
     pub(super) fn key(&self, key: &str) -> Self {
@@ -53,11 +49,7 @@ impl fmt::Display for KeyPath {
                     if position > 0 {
                         f.write_str(".")?;
                     }
-                    if !key.is_empty()
-                        && key
-                            .bytes()
-                            .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-                    {
+                    if !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
                         f.write_str(key)?;
                     } else {
                         write!(f, "{key:?}")?;
@@ -95,21 +87,11 @@ impl ManifestError {
     pub(super) fn new(place: impl Into<String>, mut problems: Vec<Problem>) -> Self {
         problems.sort();
         problems.dedup();
-        Self {
-            place: place.into(),
-            problems,
-        }
-    }
-
-    /// The source the problems were found in: a file's path, `wasmhost:manifest`, or `` class
-    /// `name` `` for settings that are fine in each source and contradict each other together.
-    #[must_use]
-    pub(crate) fn place(&self) -> &str {
-        &self.place
+        Self { place: place.into(), problems }
     }
 
     /// Every problem found, in the order of their lines; never empty.
-    #[must_use]
+    #[cfg(test)]
     pub(crate) fn problems(&self) -> &[Problem] {
         &self.problems
     }
@@ -146,13 +128,7 @@ pub(super) fn suggest(unknown: &str, known: &[&str]) -> String {
     match nearest {
         Some((_, key)) => format!("did you mean `{key}`?"),
         None if known().next().is_none() => "there are none here".to_owned(),
-        None => format!(
-            "known are {}",
-            known()
-                .map(|key| format!("`{key}`"))
-                .collect::<Vec<_>>()
-                .join(", ")
-        ),
+        None => format!("known are {}", known().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")),
     }
 }
 
@@ -179,13 +155,8 @@ mod tests {
 
     #[test]
     fn a_path_prints_as_toml_spells_it() {
-        let path = KeyPath::of(["class", "ns:pkg/name@1.0.0", "files"])
-            .index(2)
-            .key("path");
-        assert_eq!(
-            path.to_string(),
-            r#"class."ns:pkg/name@1.0.0".files[2].path"#
-        );
+        let path = KeyPath::of(["class", "ns:pkg/name@1.0.0", "files"]).index(2).key("path");
+        assert_eq!(path.to_string(), r#"class."ns:pkg/name@1.0.0".files[2].path"#);
     }
 
     #[test]
@@ -198,19 +169,9 @@ mod tests {
 
     #[test]
     fn every_line_of_an_error_names_the_place() {
-        let problem = |line, key: &str| Problem {
-            line,
-            key: key.to_owned(),
-            message: "is wrong".to_owned(),
-        };
-        let error = ManifestError::new(
-            "app/wasmhost.toml",
-            vec![problem(Some(7), "name"), problem(None, "")],
-        );
-        assert_eq!(
-            error.to_string(),
-            "app/wasmhost.toml: is wrong\napp/wasmhost.toml:7: name: is wrong"
-        );
+        let problem = |line, key: &str| Problem { line, key: key.to_owned(), message: "is wrong".to_owned() };
+        let error = ManifestError::new("app/wasmhost.toml", vec![problem(Some(7), "name"), problem(None, "")]);
+        assert_eq!(error.to_string(), "app/wasmhost.toml: is wrong\napp/wasmhost.toml:7: name: is wrong");
     }
 
     #[test]

@@ -9,9 +9,7 @@
 use std::fmt::{self, Display};
 use std::marker::PhantomData;
 
-use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, Unexpected, Visitor,
-};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, Unexpected, Visitor};
 
 use super::node::{Node, Value};
 use super::problem::{KeyPath, MAX_PROBLEMS, Problem, Step, brief, suggest};
@@ -27,26 +25,16 @@ pub(super) fn read<T: DeserializeOwned>(root: &mut Node, problems: &mut Vec<Prob
         };
         fault.path.reverse();
         let cut = fault.path.clone();
-        fault
-            .path
-            .extend(fault.missing.map(|key| Step::Key(key.to_owned())));
+        fault.path.extend(fault.missing.map(|key| Step::Key(key.to_owned())));
         let key = KeyPath(fault.path).to_string();
         // A required key that was itself cut out is missing by our own doing.
         if fault.missing.is_none() || problems.iter().all(|problem| problem.key != key) {
             let line = fault.line.or(root.line);
-            problems.push(Problem {
-                line,
-                key,
-                message: fault.message,
-            });
+            problems.push(Problem { line, key, message: fault.message });
         }
         if problems.len() >= MAX_PROBLEMS {
             let message = format!("has more than {MAX_PROBLEMS} problems; these are some of them");
-            problems.push(Problem {
-                line: None,
-                key: String::new(),
-                message,
-            });
+            problems.push(Problem { line: None, key: String::new(), message });
             return None;
         }
         // What cannot be cut out would be found again and again.
@@ -68,12 +56,7 @@ pub(super) struct Fault {
 
 impl Fault {
     fn new(message: String) -> Self {
-        Self {
-            path: Vec::new(),
-            line: None,
-            missing: None,
-            message,
-        }
+        Self { path: Vec::new(), line: None, missing: None, message }
     }
 
     fn below(mut self, step: Step, node: &Node) -> Self {
@@ -108,10 +91,7 @@ impl de::Error for Fault {
             Unexpected::Map => "a table".to_owned(),
             other => other.to_string(),
         };
-        Self::new(format!(
-            "expected {}, not {found}",
-            in_plain_words(expected)
-        ))
+        Self::new(format!("expected {}, not {found}", in_plain_words(expected)))
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
@@ -119,26 +99,15 @@ impl de::Error for Fault {
     }
 
     fn unknown_field(key: &str, known: &'static [&'static str]) -> Self {
-        Self::new(format!(
-            "unknown key `{}`; {}",
-            brief(key),
-            suggest(key, known)
-        ))
+        Self::new(format!("unknown key `{}`; {}", brief(key), suggest(key, known)))
     }
 
     fn unknown_variant(text: &str, known: &'static [&'static str]) -> Self {
-        Self::new(format!(
-            "unknown value `{}`; {}",
-            brief(text),
-            suggest(text, known)
-        ))
+        Self::new(format!("unknown value `{}`; {}", brief(text), suggest(text, known)))
     }
 
     fn missing_field(key: &'static str) -> Self {
-        Self {
-            missing: Some(key),
-            ..Self::new(format!("missing; `{key}` is required here"))
-        }
+        Self { missing: Some(key), ..Self::new(format!("missing; `{key}` is required here")) }
     }
 }
 
@@ -169,9 +138,7 @@ impl<'de> Deserializer<'de> for &'de Node {
                 (None, None) => visitor.visit_f64(number.as_f64().unwrap_or(f64::NAN)),
             },
             Value::String(text) => visitor.visit_borrowed_str(text),
-            Value::Foreign(what, instead) => {
-                Err(Fault::new(format!("{what} has no place here; {instead}")))
-            }
+            Value::Foreign(what, instead) => Err(Fault::new(format!("{what} has no place here; {instead}"))),
             Value::List(items) => visitor.visit_seq(Items { items, next: 0 }),
             Value::Table(entries) => visitor.visit_map(Entries { entries, next: 0 }),
         }
@@ -184,11 +151,7 @@ impl<'de> Deserializer<'de> for &'de Node {
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Fault> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Fault> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -200,10 +163,7 @@ impl<'de> Deserializer<'de> for &'de Node {
     ) -> Result<V::Value, Fault> {
         match &self.value {
             Value::String(text) => visitor.visit_enum(text.as_str().into_deserializer()),
-            _ => self.deserialize_any(OneOf {
-                known,
-                value: PhantomData,
-            }),
+            _ => self.deserialize_any(OneOf { known, value: PhantomData }),
         }
     }
 
@@ -223,11 +183,7 @@ impl<T> Visitor<'_> for OneOf<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known: Vec<_> = self
-            .known
-            .iter()
-            .map(|value| format!("`{value:?}`"))
-            .collect();
+        let known: Vec<_> = self.known.iter().map(|value| format!("`{value:?}`")).collect();
         f.write_str(&known.join(" or "))
     }
 }
@@ -240,15 +196,8 @@ struct Items<'de> {
 impl<'de> de::SeqAccess<'de> for Items<'de> {
     type Error = Fault;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, Fault> {
-        while self
-            .items
-            .get(self.next)
-            .is_some_and(|item| item.value == Value::Cut)
-        {
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+        while self.items.get(self.next).is_some_and(|item| item.value == Value::Cut) {
             self.next += 1;
         }
         let Some(item) = self.items.get(self.next) else {
@@ -256,9 +205,7 @@ impl<'de> de::SeqAccess<'de> for Items<'de> {
         };
         let index = self.next;
         self.next += 1;
-        seed.deserialize(item)
-            .map(Some)
-            .map_err(|fault| fault.below(Step::Index(index), item))
+        seed.deserialize(item).map(Some).map_err(|fault| fault.below(Step::Index(index), item))
     }
 }
 
@@ -270,24 +217,18 @@ struct Entries<'de> {
 impl<'de> de::MapAccess<'de> for Entries<'de> {
     type Error = Fault;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, Fault> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
         let Some((key, node)) = self.entries.get(self.next) else {
             return Ok(None);
         };
         let key_of = |fault: Fault| fault.below(Step::Key(key.clone()), node);
         self.next += 1;
-        seed.deserialize(key.as_str().into_deserializer())
-            .map(Some)
-            .map_err(key_of)
+        seed.deserialize(key.as_str().into_deserializer()).map(Some).map_err(key_of)
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Fault> {
         let (key, node) = &self.entries[self.next - 1];
-        seed.deserialize(node)
-            .map_err(|fault| fault.below(Step::Key(key.clone()), node))
+        seed.deserialize(node).map_err(|fault| fault.below(Step::Key(key.clone()), node))
     }
 }
 

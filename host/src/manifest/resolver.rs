@@ -68,13 +68,8 @@ pub(super) struct Resolver<'a> {
 impl<'a> Resolver<'a> {
     pub(super) fn new(file: Option<&'a ClassSection>, section: Option<&'a ClassSection>) -> Self {
         let sources = [(Origin::File, file), (Origin::Section, section)];
-        let sources = sources
-            .into_iter()
-            .filter_map(|(origin, source)| Some((origin, source?)));
-        Self {
-            sources: sources.collect(),
-            listing: Vec::new(),
-        }
+        let sources = sources.into_iter().filter_map(|(origin, source)| Some((origin, source?)));
+        Self { sources: sources.collect(), listing: Vec::new() }
     }
 
     pub(super) fn into_listing(self) -> Vec<Setting> {
@@ -82,19 +77,12 @@ impl<'a> Resolver<'a> {
     }
 
     fn find<T>(&self, get: impl Fn(&'a ClassSection) -> Option<T>) -> Option<(T, Origin)> {
-        self.sources
-            .iter()
-            .find_map(|(origin, source)| Some((get(source)?, *origin)))
+        self.sources.iter().find_map(|(origin, source)| Some((get(source)?, *origin)))
     }
 
     fn list(&mut self, key: impl Into<String>, value: impl Serialize, origin: Origin) {
-        let value =
-            serde_json::to_value(value).expect("settings have text for keys and finite numbers");
-        self.listing.push(Setting {
-            key: key.into(),
-            value,
-            origin,
-        });
+        let value = serde_json::to_value(value).expect("settings have text for keys and finite numbers");
+        self.listing.push(Setting { key: key.into(), value, origin });
     }
 
     pub(super) fn value<T: Serialize>(
@@ -113,11 +101,7 @@ impl<'a> Resolver<'a> {
         key: &str,
         get: impl Fn(&'a ClassSection) -> Option<T>,
     ) -> Option<T> {
-        let (value, origin) = self
-            .find(get)
-            .map_or((None, Origin::Default), |(value, origin)| {
-                (Some(value), origin)
-            });
+        let (value, origin) = self.find(get).map_or((None, Origin::Default), |(value, origin)| (Some(value), origin));
         self.list(key, &value, origin);
         value
     }
@@ -149,9 +133,7 @@ impl<'a> Resolver<'a> {
         let mut merged = BTreeMap::new();
         for (origin, source) in self.sources.iter().rev() {
             let variables = source.env.iter().flatten();
-            merged.extend(
-                variables.map(|(name, value)| (name.as_str().to_owned(), (value.clone(), *origin))),
-            );
+            merged.extend(variables.map(|(name, value)| (name.as_str().to_owned(), (value.clone(), *origin))));
         }
         self.list_table("env", merged)
     }
@@ -178,11 +160,7 @@ impl<'a> Resolver<'a> {
         merged
     }
 
-    fn list_table<T: Serialize>(
-        &mut self,
-        key: &str,
-        table: BTreeMap<String, (T, Origin)>,
-    ) -> BTreeMap<String, T> {
+    fn list_table<T: Serialize>(&mut self, key: &str, table: BTreeMap<String, (T, Origin)>) -> BTreeMap<String, T> {
         let mut values = BTreeMap::new();
         for (name, (value, origin)) in table {
             self.list(format!("{key}.{name}"), &value, origin);
@@ -191,10 +169,7 @@ impl<'a> Resolver<'a> {
         values
     }
 
-    pub(super) fn docs(
-        &self,
-        get: impl Fn(&'a ClassSection) -> Option<&'a String>,
-    ) -> Option<String> {
+    pub(super) fn docs(&self, get: impl Fn(&'a ClassSection) -> Option<&'a String>) -> Option<String> {
         self.find(get).map(|(docs, _)| docs.clone())
     }
 
@@ -202,31 +177,17 @@ impl<'a> Resolver<'a> {
         &self,
         get: impl Fn(&'a ClassSection) -> Option<&'a BTreeMap<String, String>>,
     ) -> BTreeMap<String, String> {
-        self.merge(get)
-            .into_iter()
-            .map(|(name, (docs, _))| (name, docs))
-            .collect()
+        self.merge(get).into_iter().map(|(name, (docs, _))| (name, docs)).collect()
     }
 
     pub(super) fn methods(&mut self) -> BTreeMap<String, MethodSettings> {
-        let names: Vec<String> = self
-            .merge(|class| class.method.as_ref())
-            .into_keys()
-            .collect();
-        names
-            .into_iter()
-            .map(|name| (name.clone(), self.method(&name)))
-            .collect()
+        let names: Vec<String> = self.merge(|class| class.method.as_ref()).into_keys().collect();
+        names.into_iter().map(|name| (name.clone(), self.method(&name))).collect()
     }
 
     fn method(&mut self, name: &str) -> MethodSettings {
         fn of<'a>(class: &'a ClassSection, name: &str) -> Option<&'a MethodSection> {
-            class
-                .method
-                .iter()
-                .flatten()
-                .find(|(key, _)| canonical(key) == name)
-                .map(|(_, method)| method)
+            class.method.iter().flatten().find(|(key, _)| canonical(key) == name).map(|(_, method)| method)
         }
         let web = self.find(|class| of(class, name)?.web.as_ref());
         if let Some((route, origin)) = web {
@@ -235,9 +196,7 @@ impl<'a> Resolver<'a> {
         MethodSettings {
             docs: self.docs(|class| of(class, name)?.docs.as_ref()),
             argument_docs: self.docs_table(|class| of(class, name)?.argument_docs.as_ref()),
-            arguments: self.table(&format!("method.{name}.arguments"), |class| {
-                of(class, name)?.arguments.as_ref()
-            }),
+            arguments: self.table(&format!("method.{name}.arguments"), |class| of(class, name)?.arguments.as_ref()),
             web: web.map(|(route, _)| route.clone()),
         }
     }

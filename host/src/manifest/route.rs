@@ -64,11 +64,7 @@ impl Route {
             Segment::Capture(_) => Segment::Capture(String::new()),
             Segment::Rest(_) => Segment::Rest(String::new()),
         });
-        Self {
-            method: self.method,
-            segments: nameless.collect(),
-        }
-        .to_string()
+        Self { method: self.method, segments: nameless.collect() }.to_string()
     }
 }
 
@@ -126,9 +122,7 @@ impl FromStr for Route {
     fn from_str(text: &str) -> Result<Self, RouteError> {
         parse(text).map_err(|(offset, reason)| RouteError {
             route: text.to_owned(),
-            position: text
-                .get(..offset)
-                .map_or(1, |before| before.chars().count() + 1),
+            position: text.get(..offset).map_or(1, |before| before.chars().count() + 1),
             reason,
         })
     }
@@ -136,46 +130,29 @@ impl FromStr for Route {
 
 fn parse(text: &str) -> Result<Route, Refusal> {
     if text.len() > MAX_ROUTE_BYTES {
-        let reason = format!(
-            "it goes on for {} bytes; a route has at most {MAX_ROUTE_BYTES}",
-            text.len()
-        );
+        let reason = format!("it goes on for {} bytes; a route has at most {MAX_ROUTE_BYTES}", text.len());
         return Err((0, reason.into()));
     }
     let (verb, path) = text.split_once(' ').unwrap_or((text, ""));
     let path_at = text.len() - path.len();
-    let Some(method) = HttpMethod::ALL
-        .into_iter()
-        .find(|method| method.as_str() == verb)
-    else {
-        return Err((
-            0,
-            "expected a verb, `GET`, `POST`, `PUT`, `DELETE` or `PATCH`, and a space".into(),
-        ));
+    let Some(method) = HttpMethod::ALL.into_iter().find(|method| method.as_str() == verb) else {
+        return Err((0, "expected a verb, `GET`, `POST`, `PUT`, `DELETE` or `PATCH`, and a space".into()));
     };
     let Some(parts) = path.strip_prefix('/') else {
         return Err((path_at, "expected a path that begins with `/`".into()));
     };
-    let mut route = Route {
-        method,
-        segments: Vec::new(),
-    };
+    let mut route = Route { method, segments: Vec::new() };
     if parts.is_empty() {
         return Ok(route);
     }
     let mut at = path_at + 1;
     for part in parts.split('/') {
         if matches!(route.segments.last(), Some(Segment::Rest(_))) {
-            return Err((
-                at - 1,
-                "nothing may follow `{*name}`, which takes all that is left".into(),
-            ));
+            return Err((at - 1, "nothing may follow `{*name}`, which takes all that is left".into()));
         }
         let segment = parse_segment(part).map_err(|(offset, reason)| (at + offset, reason))?;
         if let Segment::Capture(name) | Segment::Rest(name) = &segment
-            && route
-                .captures()
-                .any(|earlier| canonical(earlier) == canonical(name))
+            && route.captures().any(|earlier| canonical(earlier) == canonical(name))
         {
             return Err((at, format!("`{name}` is bound a second time").into()));
         }
@@ -188,51 +165,30 @@ fn parse(text: &str) -> Result<Route, Refusal> {
 fn parse_segment(part: &str) -> Result<Segment, Refusal> {
     if let Some(inner) = part.strip_prefix('{') {
         let Some(inner) = inner.strip_suffix('}') else {
-            return Err((
-                part.len(),
-                "expected `}` and then the end of this part; a capture fills it whole".into(),
-            ));
+            return Err((part.len(), "expected `}` and then the end of this part; a capture fills it whole".into()));
         };
-        let (name, is_rest) = inner
-            .strip_prefix('*')
-            .map_or((inner, false), |name| (name, true));
+        let (name, is_rest) = inner.strip_prefix('*').map_or((inner, false), |name| (name, true));
         let name_at = part.len() - name.len() - 1;
-        let is_name = |at: usize, c: char| {
-            c.is_ascii_alphabetic() || (at > 0 && (c.is_ascii_digit() || "-_".contains(c)))
-        };
+        let is_name =
+            |at: usize, c: char| c.is_ascii_alphabetic() || (at > 0 && (c.is_ascii_digit() || "-_".contains(c)));
         if name.is_empty() {
             return Err((name_at, "expected the name of an argument".into()));
         }
         if let Some((offset, _)) = name.char_indices().find(|(at, c)| !is_name(*at, *c)) {
-            return Err((
-                name_at + offset,
-                "expected a letter, or later a digit, `-` or `_`".into(),
-            ));
+            return Err((name_at + offset, "expected a letter, or later a digit, `-` or `_`".into()));
         }
         let name = name.to_owned();
-        return Ok(if is_rest {
-            Segment::Rest(name)
-        } else {
-            Segment::Capture(name)
-        });
+        return Ok(if is_rest { Segment::Rest(name) } else { Segment::Capture(name) });
     }
     if part.is_empty() || part == "." || part == ".." {
-        return Err((
-            0,
-            "expected a part that is neither empty nor `.` nor `..`; no route ends in `/`".into(),
-        ));
+        return Err((0, "expected a part that is neither empty nor `.` nor `..`; no route ends in `/`".into()));
     }
     // What RFC 3986 lets stand in a path, except escapes, which have two spellings, and `*`, which
     // looks like a rest.
     let is_literal = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()+,;=:@".contains(c);
     match part.char_indices().find(|(_, c)| !is_literal(*c)) {
-        Some((offset, '{' | '}')) => {
-            Err((offset, "a capture fills its whole part, `/{name}/`".into()))
-        }
-        Some((offset, _)) => Err((
-            offset,
-            "expected a letter, a digit or one of `-._~!$&'()+,;=:@`".into(),
-        )),
+        Some((offset, '{' | '}')) => Err((offset, "a capture fills its whole part, `/{name}/`".into())),
+        Some((offset, _)) => Err((offset, "expected a letter, a digit or one of `-._~!$&'()+,;=:@`".into())),
         None => Ok(Segment::Literal(part.to_owned())),
     }
 }
@@ -257,9 +213,8 @@ impl JsonSchema for Route {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let name = "[A-Za-z][A-Za-z0-9_-]*";
         let literal = "[-A-Za-z0-9._~!$&'()+,;=:@]+";
-        let pattern = format!(
-            r"^(GET|POST|PUT|DELETE|PATCH) /((({literal}|\{{{name}\}})/)*({literal}|\{{\*?{name}\}}))?$"
-        );
+        let pattern =
+            format!(r"^(GET|POST|PUT|DELETE|PATCH) /((({literal}|\{{{name}\}})/)*({literal}|\{{\*?{name}\}}))?$");
         json_schema!({
             "type": "string",
             "title": "route",
@@ -284,24 +239,14 @@ mod tests {
         assert_eq!(route.method, HttpMethod::Get);
         assert_eq!(
             route.segments,
-            [
-                Segment::Literal("users".into()),
-                Segment::Capture("id".into()),
-                Segment::Rest("rest".into())
-            ]
+            [Segment::Literal("users".into()), Segment::Capture("id".into()), Segment::Rest("rest".into())]
         );
         assert_eq!(route.captures().collect::<Vec<_>>(), ["id", "rest"]);
     }
 
     #[test]
     fn what_is_printed_is_what_was_written() {
-        for text in [
-            "GET /",
-            "POST /a",
-            "PUT /a/b.c~d/{x}",
-            "DELETE /{x}/{y_z}",
-            "PATCH /{*all}",
-        ] {
+        for text in ["GET /", "POST /a", "PUT /a/b.c~d/{x}", "DELETE /{x}/{y_z}", "PATCH /{*all}"] {
             assert_eq!(text.parse::<Route>().unwrap().to_string(), text);
         }
     }
@@ -336,11 +281,7 @@ mod tests {
             assert_eq!(found, position, "{text}: {message}");
             assert!(message.contains(reason), "{text}: {message}");
         }
-        assert!(
-            refused(&format!("GET /{}", "a".repeat(2000)))
-                .1
-                .contains("at most 1024")
-        );
+        assert!(refused(&format!("GET /{}", "a".repeat(2000))).1.contains("at most 1024"));
     }
 
     proptest::proptest! {

@@ -17,17 +17,11 @@ use super::settings::ClassSettings;
 #[must_use]
 pub fn schema() -> Value {
     let settings = SchemaSettings::draft07().with_transform(ForToml);
-    let mut schema = settings
-        .into_generator()
-        .into_root_schema_for::<Document>()
-        .to_value();
+    let mut schema = settings.into_generator().into_root_schema_for::<Document>().to_value();
     let class = ClassSection::schema_name();
-    let defaults =
-        ClassSettings::resolve("default", None, None).expect("the defaults agree with each other");
+    let defaults = ClassSettings::resolve("default", None, None).expect("the defaults agree with each other");
     for setting in defaults.iter().filter(|setting| !setting.value.is_null()) {
-        let Some(property) =
-            schema.pointer_mut(&format!("/definitions/{class}/properties/{}", setting.key))
-        else {
+        let Some(property) = schema.pointer_mut(&format!("/definitions/{class}/properties/{}", setting.key)) else {
             continue;
         };
         property["default"] = setting.value.clone();
@@ -43,10 +37,7 @@ impl Transform for ForToml {
     fn transform(&mut self, schema: &mut Schema) {
         transform_subschemas(self, schema);
         if let Some(Value::String(description)) = schema.get_mut("description") {
-            let paragraphs: Vec<_> = description
-                .split("\n\n")
-                .map(|text| text.replace('\n', " "))
-                .collect();
+            let paragraphs: Vec<_> = description.split("\n\n").map(|text| text.replace('\n', " ")).collect();
             *description = paragraphs.join("\n\n");
         }
         if schema.get("default").is_some_and(Value::is_null) {
@@ -70,9 +61,7 @@ impl Transform for ForToml {
             && let Some(Value::Object(only)) = choices.into_iter().next()
         {
             // Draft 7 ignores everything beside a reference, so that one stays in a box.
-            if only.contains_key("$ref")
-                && !schema.as_object().is_none_or(serde_json::Map::is_empty)
-            {
+            if only.contains_key("$ref") && !schema.as_object().is_none_or(serde_json::Map::is_empty) {
                 schema.insert("allOf".to_owned(), json!([only]));
             } else {
                 for (key, value) in only {

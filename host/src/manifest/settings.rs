@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::check::{self, Checker};
 use super::class::{
-    ClassSection, Concurrency, Cors, EnvValue, FileEntry, InstanceBytes, MaxCalls, MaxInstances,
-    MaxList, MaxWaiting, MinInstances, MountEntry, SnapshotMode, SpareInstances,
+    ClassSection, Concurrency, Cors, EnvValue, FileEntry, InstanceBytes, MaxCalls, MaxInstances, MaxList, MaxWaiting,
+    MinInstances, MountEntry, SnapshotMode, SpareInstances,
 };
 use super::outbound::Destination;
 use super::problem::ManifestError;
@@ -130,95 +130,35 @@ impl ClassSettings {
         let settings = Self {
             docs: from.docs(|class| class.docs.as_ref()),
             parameter_docs: from.docs_table(|class| class.parameter_docs.as_ref()),
-            memory_bytes: from
-                .value("memory", |class| class.memory, InstanceBytes::of_mib(256))
-                .bytes(),
-            build_timeout: from
-                .value(
-                    "build-timeout",
-                    |class| class.build_timeout,
-                    TimeSpan::of_secs(120),
-                )
-                .duration(),
-            enter_timeout: from
-                .value(
-                    "enter-timeout",
-                    |class| class.enter_timeout,
-                    TimeSpan::of_secs(30),
-                )
-                .duration(),
-            timeout: from
-                .value("timeout", |class| class.timeout, TimeSpan::of_secs(300))
-                .duration(),
-            exit_timeout: from
-                .value(
-                    "exit-timeout",
-                    |class| class.exit_timeout,
-                    TimeSpan::of_secs(30),
-                )
-                .duration(),
+            memory_bytes: from.value("memory", |class| class.memory, InstanceBytes::of_mib(256)).bytes(),
+            build_timeout: from.value("build-timeout", |class| class.build_timeout, TimeSpan::of_secs(120)).duration(),
+            enter_timeout: from.value("enter-timeout", |class| class.enter_timeout, TimeSpan::of_secs(30)).duration(),
+            timeout: from.value("timeout", |class| class.timeout, TimeSpan::of_secs(300)).duration(),
+            exit_timeout: from.value("exit-timeout", |class| class.exit_timeout, TimeSpan::of_secs(30)).duration(),
             min_instances: from.value(
                 "min-instances",
                 |class| class.min_instances.clone(),
                 MinInstances::Count(SpareInstances::of(0)),
             ),
             buffer_instances: from
-                .value(
-                    "buffer-instances",
-                    |class| class.buffer_instances,
-                    SpareInstances::of(0),
-                )
+                .value("buffer-instances", |class| class.buffer_instances, SpareInstances::of(0))
                 .get(),
-            max_instances: from
-                .value(
-                    "max-instances",
-                    |class| class.max_instances,
-                    MaxInstances::of(100),
-                )
-                .get(),
-            idle_timeout: from
-                .value(
-                    "idle-timeout",
-                    |class| class.idle_timeout,
-                    TimeSpan::of_secs(60),
-                )
-                .duration(),
+            max_instances: from.value("max-instances", |class| class.max_instances, MaxInstances::of(100)).get(),
+            idle_timeout: from.value("idle-timeout", |class| class.idle_timeout, TimeSpan::of_secs(60)).duration(),
             max_calls: from.optional("max-calls", |class| class.max_calls),
-            concurrency: from
-                .value("concurrency", |class| class.concurrency, Concurrency::of(1))
-                .get(),
-            max_waiting: from
-                .value(
-                    "max-waiting",
-                    |class| class.max_waiting,
-                    MaxWaiting::of(1000),
-                )
-                .get(),
-            wait_timeout: from
-                .value(
-                    "wait-timeout",
-                    |class| class.wait_timeout,
-                    TimeSpan::of_secs(30),
-                )
-                .duration(),
+            concurrency: from.value("concurrency", |class| class.concurrency, Concurrency::of(1)).get(),
+            max_waiting: from.value("max-waiting", |class| class.max_waiting, MaxWaiting::of(1000)).get(),
+            wait_timeout: from.value("wait-timeout", |class| class.wait_timeout, TimeSpan::of_secs(30)).duration(),
             snapshot: from.value("snapshot", |class| class.snapshot, SnapshotMode::Build),
             hooks: from.hooks(),
             env: from.env(),
             files: from.value("files", |class| class.files.clone(), Vec::new()),
             mounts: from.value("mounts", |class| class.mounts.clone(), Vec::new()),
-            allow_outbound: from.value(
-                "allow-outbound",
-                |class| class.allow_outbound.clone(),
-                Vec::new(),
-            ),
+            allow_outbound: from.value("allow-outbound", |class| class.allow_outbound.clone(), Vec::new()),
             parameters: from.table("parameters", |class| class.parameters.as_ref()),
             reuse: from.value("reuse", |class| class.reuse, false),
-            tmp_bytes: from
-                .optional("tmp", |class| class.tmp)
-                .map(InstanceBytes::bytes),
-            max_list: from
-                .value("max-list", |class| class.max_list, MaxList::of(1_000_000))
-                .get(),
+            tmp_bytes: from.optional("tmp", |class| class.tmp).map(InstanceBytes::bytes),
+            max_list: from.value("max-list", |class| class.max_list, MaxList::of(1_000_000)).get(),
             cors: from.optional("cors", |class| class.cors.clone()),
             is_default: from.value("default", |class| class.default, false),
             methods: from.methods(),
@@ -226,25 +166,13 @@ impl ClassSettings {
         };
         let mut problems = Vec::new();
         settings.check(&mut Checker::unplaced(&mut problems));
-        if problems.is_empty() {
-            Ok(settings)
-        } else {
-            Err(ManifestError::new(format!("class `{class}`"), problems))
-        }
+        if problems.is_empty() { Ok(settings) } else { Err(ManifestError::new(format!("class `{class}`"), problems)) }
     }
 
     fn check(&self, check: &mut Checker<'_>) {
         check::guest_paths(&self.files, &self.mounts, self.tmp_bytes.is_some(), check);
-        check::instance_counts(
-            Some(&self.min_instances),
-            Some(self.buffer_instances),
-            Some(self.max_instances),
-            check,
-        );
-        let routes = self
-            .methods
-            .iter()
-            .filter_map(|(name, method)| Some((name.as_str(), method.web.as_ref()?)));
+        check::instance_counts(Some(&self.min_instances), Some(self.buffer_instances), Some(self.max_instances), check);
+        let routes = self.methods.iter().filter_map(|(name, method)| Some((name.as_str(), method.web.as_ref()?)));
         check::distinct_routes(routes, check);
     }
 
@@ -252,10 +180,7 @@ impl ClassSettings {
     /// source has set is default.
     #[must_use]
     pub(crate) fn origin(&self, key: &str) -> Origin {
-        self.listing
-            .iter()
-            .find(|setting| setting.key == key)
-            .map_or(Origin::Default, |setting| setting.origin)
+        self.listing.iter().find(|setting| setting.key == key).map_or(Origin::Default, |setting| setting.origin)
     }
 
     /// Lists every setting but the docs, in the order of the manifest's documentation; tables one

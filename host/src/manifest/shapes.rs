@@ -12,9 +12,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use super::class::{
-    Cors, Cpu, EnvName, EnvValue, False, HookName, Hooks, MaxCalls, MinInstances, Star,
-};
+use super::class::{Cors, Cpu, EnvName, EnvValue, False, HookName, Hooks, MaxCalls, MinInstances, Star};
 use super::problem::brief;
 use super::read::deserialize_from_str;
 
@@ -133,14 +131,9 @@ impl FromStr for MaxCalls {
     fn from_str(text: &str) -> Result<Self, MaxCallsError> {
         let number = |digits: &str| {
             let is_plain = digits.bytes().all(|b| b.is_ascii_digit());
-            digits
-                .parse::<u32>()
-                .ok()
-                .filter(|number| is_plain && *number >= 1)
+            digits.parse::<u32>().ok().filter(|number| is_plain && *number >= 1)
         };
-        let bounds = text
-            .split_once("..")
-            .and_then(|(least, most)| Some((number(least)?, number(most)?)));
+        let bounds = text.split_once("..").and_then(|(least, most)| Some((number(least)?, number(most)?)));
         match bounds {
             Some((least, most)) if least <= most => Ok(Self { least, most }),
             _ => Err(MaxCallsError(text.to_owned())),
@@ -151,11 +144,7 @@ impl FromStr for MaxCalls {
 impl fmt::Display for MaxCalls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.least)?;
-        if self.least == self.most {
-            Ok(())
-        } else {
-            write!(f, "..{}", self.most)
-        }
+        if self.least == self.most { Ok(()) } else { write!(f, "..{}", self.most) }
     }
 }
 
@@ -187,11 +176,7 @@ deserialize_from_str!(EnvName, "the name of an environment variable");
 
 impl Serialize for MaxCalls {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.least == self.most {
-            serializer.serialize_u32(self.least)
-        } else {
-            serializer.collect_str(self)
-        }
+        if self.least == self.most { serializer.serialize_u32(self.least) } else { serializer.collect_str(self) }
     }
 }
 

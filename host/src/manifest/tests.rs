@@ -65,35 +65,21 @@ fn with_class(settings: &str) -> String {
 }
 
 fn class(settings: &str) -> ClassSection {
-    parse(&with_class(settings))
-        .unwrap()
-        .classes
-        .remove("a")
-        .unwrap()
+    parse(&with_class(settings)).unwrap().classes.remove("a").unwrap()
 }
 
 /// What is wrong with `text`: lines, keys and messages.
 fn problems(text: &str) -> Vec<(Option<usize>, String, String)> {
     let error = parse(text).expect_err(text);
-    error
-        .problems()
-        .iter()
-        .map(|p| (p.line, p.key.clone(), p.message.clone()))
-        .collect()
+    error.problems().iter().map(|p| (p.line, p.key.clone(), p.message.clone())).collect()
 }
 
 /// The message about the one thing that is wrong with the class setting on line 4.
 #[track_caller]
 fn refusal(setting: &str, key: &str) -> String {
     let found = problems(&with_class(setting));
-    let [(line, found_key, message)] = found.as_slice() else {
-        panic!("{setting}: {found:?}")
-    };
-    assert_eq!(
-        (*line, found_key.as_str()),
-        (Some(4), format!("class.a{key}").as_str()),
-        "{setting}: {message}"
-    );
+    let [(line, found_key, message)] = found.as_slice() else { panic!("{setting}: {found:?}") };
+    assert_eq!((*line, found_key.as_str()), (Some(4), format!("class.a{key}").as_str()), "{setting}: {message}");
     message.clone()
 }
 
@@ -114,29 +100,17 @@ fn the_documented_example_parses_in_full() {
             build: Some("cargo build --release --target wasm32-wasip2".into()),
         }]
     );
-    let settings =
-        ClassSettings::resolve("my-class", manifest.classes.get("my-class"), None).unwrap();
+    let settings = ClassSettings::resolve("my-class", manifest.classes.get("my-class"), None).unwrap();
     assert_eq!(settings.memory_bytes, 256 << 20);
     assert_eq!(settings.build_timeout, Duration::from_secs(120));
     assert_eq!(settings.timeout, Duration::from_secs(300));
-    assert_eq!(
-        settings.max_calls,
-        Some(MaxCalls {
-            least: 50,
-            most: 100
-        })
-    );
+    assert_eq!(settings.max_calls, Some(MaxCalls { least: 50, most: 100 }));
     assert_eq!(settings.hooks.exit.as_deref(), Some("shutdown"));
     assert_eq!(settings.hooks.enter.as_deref(), Some("enter"));
     assert_eq!(settings.env["GREETING"], EnvValue::Text("hi".into()));
-    let database = HostVariable {
-        from: "DATABASE_URI".parse().unwrap(),
-    };
+    let database = HostVariable { from: "DATABASE_URI".parse().unwrap() };
     assert_eq!(settings.env["DATABASE_URI"], EnvValue::Host(database));
-    assert_eq!(
-        settings.files[0].source,
-        PathBuf::from("apps/my-app/model.bin")
-    );
+    assert_eq!(settings.files[0].source, PathBuf::from("apps/my-app/model.bin"));
     assert_eq!(settings.mounts[0].host, PathBuf::from("apps/my-app/out"));
     assert!(settings.mounts[0].write);
     assert_eq!(settings.allow_outbound[1].port, 5432);
@@ -146,51 +120,25 @@ fn the_documented_example_parses_in_full() {
     assert!(settings.reuse && settings.is_default);
     let method = &settings.methods["baz"];
     assert_eq!(method.arguments["qux"], json!("default"));
-    assert_eq!(
-        method.web.as_ref().unwrap().to_string(),
-        "GET /users/{id}/{*rest}"
-    );
+    assert_eq!(method.web.as_ref().unwrap().to_string(), "GET /users/{id}/{*rest}");
 }
 
 #[test]
 fn every_other_shape_of_a_value_parses() {
     assert_eq!(class("hooks = false").hooks, Some(Hooks::Off(False)));
-    let hooks = class("hooks = { build = false, enter = 'start', restore = 'wake' }")
-        .hooks
-        .unwrap();
-    assert!(matches!(
-        hooks,
-        Hooks::Named(HookNames {
-            build: Some(HookName::Off(False)),
-            exit: None,
-            ..
-        })
-    ));
-    assert_eq!(
-        class("max-calls = 7").max_calls,
-        Some(MaxCalls { least: 7, most: 7 })
-    );
+    let hooks = class("hooks = { build = false, enter = 'start', restore = 'wake' }").hooks.unwrap();
+    assert!(matches!(hooks, Hooks::Named(HookNames { build: Some(HookName::Off(False)), exit: None, .. })));
+    assert_eq!(class("max-calls = 7").max_calls, Some(MaxCalls { least: 7, most: 7 }));
     assert_eq!(class("cors = '*'").cors, Some(Cors::Any(Star::Star)));
-    assert_eq!(
-        class("snapshot = 'enter'").snapshot,
-        Some(SnapshotMode::Enter)
-    );
+    assert_eq!(class("snapshot = 'enter'").snapshot, Some(SnapshotMode::Enter));
     assert_eq!(class("snapshot = 'off'").snapshot, Some(SnapshotMode::Off));
     let Some(MinInstances::Listed(list)) =
         class("min-instances = [{ parameters = { a = 1 }, count = 2 }]").min_instances
     else {
         panic!("a list was given")
     };
-    assert_eq!(
-        (list[0].parameters["a"].clone(), list[0].count.get()),
-        (json!(1), 2)
-    );
-    assert_eq!(
-        class("parameters.a = [1, 2.5, { b = true }]")
-            .parameters
-            .unwrap()["a"],
-        json!([1, 2.5, { "b": true }])
-    );
+    assert_eq!((list[0].parameters["a"].clone(), list[0].count.get()), (json!(1), 2));
+    assert_eq!(class("parameters.a = [1, 2.5, { b = true }]").parameters.unwrap()["a"], json!([1, 2.5, { "b": true }]));
 }
 
 #[test]
@@ -207,34 +155,18 @@ fn docs_go_with_classes_methods_parameters_and_arguments() {
 
 #[test]
 fn a_name_that_does_not_fit_comes_with_one_that_does() {
-    let found = problems(
-        "version = 1\nname = \"My_App\"\ncomponent.a.source = 'a'\nclass.Big_Class.reuse = true",
-    );
+    let found = problems("version = 1\nname = \"My_App\"\ncomponent.a.source = 'a'\nclass.Big_Class.reuse = true");
     assert_eq!(found.len(), 2, "{found:?}");
     assert_eq!((found[0].0, found[0].1.as_str()), (Some(2), "name"));
-    assert!(
-        found[0].2.contains("`My_App`") && found[0].2.ends_with("use `my-app`"),
-        "{}",
-        found[0].2
-    );
-    assert_eq!(
-        (found[1].0, found[1].1.as_str()),
-        (Some(4), "class.Big_Class")
-    );
+    assert!(found[0].2.contains("`My_App`") && found[0].2.ends_with("use `my-app`"), "{}", found[0].2);
+    assert_eq!((found[1].0, found[1].1.as_str()), (Some(4), "class.Big_Class"));
     assert!(found[1].2.ends_with("use `big-class`"), "{}", found[1].2);
 }
 
 #[test]
 fn a_missing_or_other_version_is_told_what_to_write() {
     let found = problems("component.a.source = 'a'");
-    assert_eq!(
-        found,
-        [(
-            None,
-            "version".into(),
-            "missing; write `version = 1`, the version of this format".into()
-        )]
-    );
+    assert_eq!(found, [(None, "version".into(), "missing; write `version = 1`, the version of this format".into())]);
     let found = problems("version = 2\ncomponent.a.source = 'a'");
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].2.contains("`2`") && found[0].2.contains("write `version = 1`"));
@@ -243,57 +175,32 @@ fn a_missing_or_other_version_is_told_what_to_write() {
 
 #[test]
 fn an_app_has_a_component_with_a_source_and_one_default_class() {
-    assert!(
-        problems("version = 1")[0]
-            .2
-            .contains("`[component.my-app]`")
-    );
+    assert!(problems("version = 1")[0].2.contains("`[component.my-app]`"));
     let found = problems("version = 1\n[component.a]\nbuild = 'make'");
-    assert_eq!(
-        (found.len(), found[0].0, found[0].1.as_str()),
-        (1, Some(2), "component.a.source")
-    );
+    assert_eq!((found.len(), found[0].0, found[0].1.as_str()), (1, Some(2), "component.a.source"));
     // The source is there and wrong: that is one problem, not two.
     assert_eq!(problems("version = 1\ncomponent.a.source = 1").len(), 1);
-    let found = problems(
-        "version = 1\ncomponent.a.source = ''\nclass.a.default = true\nclass.b.default = true",
-    );
+    let found = problems("version = 1\ncomponent.a.source = ''\nclass.a.default = true\nclass.b.default = true");
     assert_eq!(found[0].1, "component.a.source");
-    assert_eq!(
-        (found[1].0, found[1].1.as_str()),
-        (Some(4), "class.b.default")
-    );
+    assert_eq!((found[1].0, found[1].1.as_str()), (Some(4), "class.b.default"));
 }
 
 #[test]
 fn interfaces_are_renamed_to_names_of_their_own() {
     let head = "version = 1\ncomponent.a.source = 'a'\n[rename]\n";
     let manifest = parse(&format!("{head}\"ns:pkg/cart@1.0.0\" = 'cart'")).unwrap();
-    assert_eq!(
-        manifest.rename,
-        BTreeMap::from([("ns:pkg/cart@1.0.0".into(), "cart".into())])
-    );
+    assert_eq!(manifest.rename, BTreeMap::from([("ns:pkg/cart@1.0.0".into(), "cart".into())]));
     let found = problems(&format!("{head}f = 'f'"));
-    assert!(
-        found[0].2.contains("looks like `ns:pkg/name@1.0.0`"),
-        "{found:?}"
-    );
+    assert!(found[0].2.contains("looks like `ns:pkg/name@1.0.0`"), "{found:?}");
     let found = problems(&format!("{head}\"a:b/c\" = 'c'\n\"d:e/c\" = 'c'"));
-    assert_eq!(
-        (found[0].0, found[0].1.as_str()),
-        (Some(5), "rename.\"d:e/c\"")
-    );
+    assert_eq!((found[0].0, found[0].1.as_str()), (Some(5), "rename.\"d:e/c\""));
 }
 
 #[test]
 fn all_problems_come_at_once_in_the_order_of_their_lines() {
     let text = "name = 'X'\n[component.a]\nsource = 1\n[class.a]\nmemory = 5\nfiles = [1, { source = 'a', path = 'b' }]\ncpu = 1\n[class.a.method.m]\nweb = 'x'\nwob = 1";
     let error = parse(text).unwrap_err();
-    let found: Vec<_> = error
-        .problems()
-        .iter()
-        .map(|p| (p.line, p.key.as_str()))
-        .collect();
+    let found: Vec<_> = error.problems().iter().map(|p| (p.line, p.key.as_str())).collect();
     assert_eq!(
         found,
         [
@@ -318,11 +225,7 @@ fn broken_toml_is_reported_with_its_line() {
     let found = problems("version = 1\nname = \n[component.a\n");
     assert_eq!(found[0].0, Some(2), "{found:?}");
     assert_eq!(problems("version = 1\nversion = 1\n")[0].0, Some(2));
-    assert!(
-        problems(&"#".repeat(MAX_MANIFEST_BYTES + 1))[0]
-            .2
-            .contains("at most 1048576")
-    );
+    assert!(problems(&"#".repeat(MAX_MANIFEST_BYTES + 1))[0].2.contains("at most 1048576"));
 }
 
 #[test]
@@ -330,28 +233,14 @@ fn an_app_without_a_name_is_named_after_its_directory() {
     let text = "version = 1\ncomponent.a.source = 'a.wasm'";
     let name = |path: &str| Manifest::parse(text, Path::new(path)).map(|manifest| manifest.name);
     assert_eq!(name("/apps/My_App/wasmhost.toml").unwrap(), "my-app");
-    assert!(
-        name("wasmhost.toml")
-            .unwrap_err()
-            .to_string()
-            .contains("name = \"my-app\"")
-    );
+    assert!(name("wasmhost.toml").unwrap_err().to_string().contains("name = \"my-app\""));
 }
 
 #[test]
 fn a_bare_component_is_an_app_named_after_its_file() {
     let manifest = Manifest::for_component(Path::new("build/My_Greeter.wasm"));
-    assert_eq!(
-        (manifest.name.as_str(), manifest.dir.as_path()),
-        ("my-greeter", Path::new("build"))
-    );
-    assert_eq!(
-        manifest.components[0].source,
-        PathBuf::from("build/My_Greeter.wasm")
-    );
+    assert_eq!((manifest.name.as_str(), manifest.dir.as_path()), ("my-greeter", Path::new("build")));
+    assert_eq!(manifest.components[0].source, PathBuf::from("build/My_Greeter.wasm"));
     assert_eq!(Manifest::for_component(Path::new("1.wasm")).name, "app");
-    assert_eq!(
-        Manifest::for_component(Path::new("a.wasm")).dir,
-        PathBuf::from(".")
-    );
+    assert_eq!(Manifest::for_component(Path::new("a.wasm")).dir, PathBuf::from("."));
 }

@@ -23,13 +23,7 @@ const SIZE_UNITS: [(&str, u64); 7] = [
     ("kB", 1000),
     ("B", 1),
 ];
-const TIME_UNITS: [(&str, u64); 5] = [
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1000),
-    ("ms", 1),
-];
+const TIME_UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
 /// Why a text is no quantity, or not one this setting takes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,17 +57,8 @@ impl<const LEAST: u64, const MOST: u64> FromStr for ByteSize<LEAST, MOST> {
         });
         match parsed {
             Some(bytes) if (LEAST..=MOST).contains(&bytes) => Ok(Self(bytes)),
-            Some(_) => Err(out_of_range(
-                text,
-                AnySize::from(LEAST),
-                AnySize::from(MOST),
-            )),
-            None => Err(not_a_quantity(
-                text,
-                "size",
-                "256MiB",
-                "`B`, `kB`, `MB`, `GB`, `KiB`, `MiB` or `GiB`",
-            )),
+            Some(_) => Err(out_of_range(text, AnySize::from(LEAST), AnySize::from(MOST))),
+            None => Err(not_a_quantity(text, "size", "256MiB", "`B`, `kB`, `MB`, `GB`, `KiB`, `MiB` or `GiB`")),
         }
     }
 }
@@ -123,12 +108,7 @@ impl<const MOST_HOURS: u64> FromStr for TimeSpan<MOST_HOURS> {
         match parse_millis(text).map(Duration::from_millis) {
             Some(span) if !span.is_zero() && span <= Self::MOST.0 => Ok(Self(span)),
             Some(_) => Err(out_of_range(text, "1ms", Self::MOST)),
-            None => Err(not_a_quantity(
-                text,
-                "duration",
-                "30s",
-                "`d`, `h`, `m`, `s` and `ms`, in this order",
-            )),
+            None => Err(not_a_quantity(text, "duration", "30s", "`d`, `h`, `m`, `s` and `ms`, in this order")),
         }
     }
 }
@@ -139,11 +119,7 @@ fn parse_millis(text: &str) -> Option<u64> {
     let (mut rest, mut units, mut millis) = (text, TIME_UNITS.as_slice(), 0_u64);
     loop {
         let (number, after) = take_number(rest)?;
-        let (unit, after) = after.split_at(
-            after
-                .find(|c: char| !c.is_ascii_alphabetic())
-                .unwrap_or(after.len()),
-        );
+        let (unit, after) = after.split_at(after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len()));
         let at = units.iter().position(|(name, _)| *name == unit)?;
         millis = millis.saturating_add(number.saturating_mul(units[at].1));
         if after.is_empty() {
@@ -156,10 +132,7 @@ fn parse_millis(text: &str) -> Option<u64> {
 /// Splits a number off the front. One too long for `u64` is above every limit anyway, so it may
 /// saturate.
 fn take_number(text: &str) -> Option<(u64, &str)> {
-    let (digits, rest) = text.split_at(
-        text.find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len()),
-    );
+    let (digits, rest) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
     (!digits.is_empty()).then(|| (digits.parse().unwrap_or(u64::MAX), rest))
 }
 
@@ -181,23 +154,13 @@ impl<const MOST_HOURS: u64> fmt::Display for TimeSpan<MOST_HOURS> {
 fn not_a_quantity(text: &str, kind: &str, example: &str, units: &str) -> UnitError {
     let text = brief(text);
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        return UnitError(format!(
-            "`{text}` has no unit; a {kind} is written like `\"{example}\"`"
-        ));
+        return UnitError(format!("`{text}` has no unit; a {kind} is written like `\"{example}\"`"));
     }
-    UnitError(format!(
-        "`{text}` is no {kind}; write whole numbers with the units {units}, such as `\"{example}\"`"
-    ))
+    UnitError(format!("`{text}` is no {kind}; write whole numbers with the units {units}, such as `\"{example}\"`"))
 }
 
-pub(super) fn out_of_range(
-    value: impl fmt::Display,
-    least: impl fmt::Display,
-    most: impl fmt::Display,
-) -> UnitError {
-    UnitError(format!(
-        "`{value}` is out of range: at least `{least}`, at most `{most}`"
-    ))
+pub(super) fn out_of_range(value: impl fmt::Display, least: impl fmt::Display, most: impl fmt::Display) -> UnitError {
+    UnitError(format!("`{value}` is out of range: at least `{least}`, at most `{most}`"))
 }
 
 /// Takes a text with a unit, and says of a bare number what it lacks.
@@ -209,10 +172,7 @@ struct WithUnit<T> {
 
 impl<T> WithUnit<T> {
     fn refuse_bare<E: de::Error>(&self, number: impl fmt::Display) -> Result<T, E> {
-        Err(E::custom(format!(
-            "`{number}` has no unit; a {} is written like `\"{}\"`",
-            self.kind, self.example
-        )))
+        Err(E::custom(format!("`{number}` has no unit; a {} is written like `\"{}\"`", self.kind, self.example)))
     }
 }
 
@@ -242,21 +202,13 @@ impl<T> Visitor<'_> for WithUnit<T> {
 
 impl<'de, const LEAST: u64, const MOST: u64> Deserialize<'de> for ByteSize<LEAST, MOST> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WithUnit {
-            kind: "size",
-            example: "256MiB",
-            parse: Self::from_str,
-        })
+        deserializer.deserialize_any(WithUnit { kind: "size", example: "256MiB", parse: Self::from_str })
     }
 }
 
 impl<'de, const MOST_HOURS: u64> Deserialize<'de> for TimeSpan<MOST_HOURS> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WithUnit {
-            kind: "duration",
-            example: "30s",
-            parse: Self::from_str,
-        })
+        deserializer.deserialize_any(WithUnit { kind: "duration", example: "30s", parse: Self::from_str })
     }
 }
 
@@ -283,11 +235,7 @@ impl<const LEAST: u64, const MOST: u64> JsonSchema for ByteSize<LEAST, MOST> {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         // The description is the setting's own, so the limits go into the title.
-        let limits = format!(
-            "size from {} to {}",
-            AnySize::from(LEAST),
-            AnySize::from(MOST)
-        );
+        let limits = format!("size from {} to {}", AnySize::from(LEAST), AnySize::from(MOST));
         json_schema!({
             "type": "string",
             "title": limits,
@@ -332,30 +280,19 @@ mod tests {
             [bytes("1kB"), bytes("2MB"), bytes("3GB"), bytes("7B")],
             [Ok(1000), Ok(2_000_000), Ok(3_000_000_000), Ok(7)]
         );
-        for text in [
-            "", "MiB", "1.5GiB", "1 MiB", "1mib", "1KB", "-1B", "12", "1MiB2KiB", "٣MiB",
-        ] {
+        for text in ["", "MiB", "1.5GiB", "1 MiB", "1mib", "1KB", "-1B", "12", "1MiB2KiB", "٣MiB"] {
             assert!(bytes(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn durations_take_several_units_the_larger_first() {
-        let millis = |text: &str| {
-            text.parse::<TimeSpan<720>>()
-                .map(|span| span.duration().as_millis())
-        };
+        let millis = |text: &str| text.parse::<TimeSpan<720>>().map(|span| span.duration().as_millis());
         assert_eq!(millis("250ms"), Ok(250));
         assert_eq!(millis("1m30s"), Ok(90_000));
-        assert_eq!(
-            [millis("5m"), millis("1h"), millis("2d")],
-            [Ok(300_000), Ok(3_600_000), Ok(172_800_000)]
-        );
+        assert_eq!([millis("5m"), millis("1h"), millis("2d")], [Ok(300_000), Ok(3_600_000), Ok(172_800_000)]);
         assert_eq!(millis("1d2h3m4s5ms"), Ok(93_784_005));
-        for text in [
-            "", "s", "30", "30s1m", "1s1s", "1.5s", "1 s", "0s", "0h0m", "-1s", "31d", "1s ",
-            "1min",
-        ] {
+        for text in ["", "s", "30", "30s1m", "1s1s", "1.5s", "1 s", "0s", "0h0m", "-1s", "31d", "1s ", "1min"] {
             assert!(millis(text).is_err(), "{text}");
         }
     }
@@ -363,29 +300,17 @@ mod tests {
     #[test]
     fn a_quantity_out_of_range_is_told_its_limits() {
         let message = "1KiB".parse::<Memory>().unwrap_err().to_string();
-        assert_eq!(
-            message,
-            "`1KiB` is out of range: at least `64KiB`, at most `4GiB`"
-        );
-        let message = "99999999999999999999999GiB"
-            .parse::<Memory>()
-            .unwrap_err()
-            .to_string();
+        assert_eq!(message, "`1KiB` is out of range: at least `64KiB`, at most `4GiB`");
+        let message = "99999999999999999999999GiB".parse::<Memory>().unwrap_err().to_string();
         assert!(message.ends_with("at most `4GiB`"), "{message}");
         let message = "25h".parse::<TimeSpan>().unwrap_err().to_string();
-        assert_eq!(
-            message,
-            "`25h` is out of range: at least `1ms`, at most `1d`"
-        );
+        assert_eq!(message, "`25h` is out of range: at least `1ms`, at most `1d`");
     }
 
     #[test]
     fn a_bare_number_is_told_that_it_lacks_a_unit() {
         let message = "30".parse::<TimeSpan>().unwrap_err().to_string();
-        assert_eq!(
-            message,
-            "`30` has no unit; a duration is written like `\"30s\"`"
-        );
+        assert_eq!(message, "`30` has no unit; a duration is written like `\"30s\"`");
     }
 
     proptest::proptest! {

@@ -114,7 +114,9 @@ impl Bound {
     fn describe(&self) -> String {
         let parameters = self.class.parameter_signature().iter().zip(self.parameters.iter());
         let object: serde_json::Map<_, _> = parameters
-            .map(|((name, shape), value)| (name.to_owned(), serde_json::to_value(Json { value, shape }).unwrap_or_default()))
+            .map(|((name, shape), value)| {
+                (name.to_owned(), serde_json::to_value(Json { value, shape }).unwrap_or_default())
+            })
             .collect();
         let mut text = serde_json::Value::Object(object).to_string();
         if text.len() > MAX_LOGGED_PARAMETERS_BYTES {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::Host;
 use super::bound::Bound;
 use super::world::World;
-use super::Host;
 use crate::component::hooks::{NearMiss, Sorted};
 use crate::component::{Function, Handler, Uncallable};
 use crate::error::{Error, ErrorKind, Result};
@@ -82,7 +82,7 @@ impl Class {
         }
         if let Some(uncallable) = self.inner.uncallable.iter().find(|uncallable| uncallable.name == wanted) {
             return Err(Error::bad_request(format!(
-                "`{}.{wanted}` cannot be called: it {}",
+                "`{}.{wanted}` cannot be called: {}",
                 self.name(),
                 uncallable.reason
             )));

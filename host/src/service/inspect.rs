@@ -6,7 +6,7 @@ use super::app::App;
 use super::class::{Argument, Class};
 use crate::artifact::{Artifact, CodeOrigin};
 use crate::component::{Entrypoint, Function, Offer};
-use crate::manifest::{ComponentEntry, Setting, SnapshotMode};
+use crate::manifest::{ComponentEntry, Origin, Setting, SnapshotMode};
 
 /// What an app offers and needs. Serializes with snake_case keys; within a minor version keys are only added.
 #[derive(Clone, Debug, Serialize)]
@@ -135,7 +135,7 @@ pub struct NearMissReport {
 pub struct UncallableReport {
     /// Its name.
     pub name: String,
-    /// Why not, as the end of a sentence that begins with its name.
+    /// Why not.
     pub reason: String,
 }
 
@@ -179,7 +179,9 @@ impl ComponentReport {
                 CodeOrigin::Compiled(took) => Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
                 CodeOrigin::Cached => None,
             },
-            imports: imports.map(|import| ImportReport { name: import.name.clone(), provided: import.provided }).collect(),
+            imports: imports
+                .map(|import| ImportReport { name: import.name.clone(), provided: import.provided })
+                .collect(),
         }
     }
 }
@@ -187,8 +189,14 @@ impl ComponentReport {
 impl ClassReport {
     fn of(class: &Class) -> Self {
         let inner = &class.inner;
-        let hooks = [("build", &inner.hooks.build), ("enter", &inner.hooks.enter), ("restore", &inner.hooks.restore), ("exit", &inner.hooks.exit)];
-        let hooks = hooks.into_iter().filter_map(|(name, hook)| hook.as_ref().map(|hook| FunctionReport::hook(name, hook)));
+        let hooks = [
+            ("build", &inner.hooks.build),
+            ("enter", &inner.hooks.enter),
+            ("restore", &inner.hooks.restore),
+            ("exit", &inner.hooks.exit),
+        ];
+        let hooks =
+            hooks.into_iter().filter_map(|(name, hook)| hook.as_ref().map(|hook| FunctionReport::hook(name, hook)));
         let near_misses = class.near_misses().iter();
         let uncallable = inner.uncallable.iter();
         Self {
@@ -223,6 +231,19 @@ impl ClassReport {
     }
 }
 
+/// Settings that speak of pools.
+const POOL_SETTINGS: [&str; 9] = [
+    "min-instances",
+    "buffer-instances",
+    "max-instances",
+    "idle-timeout",
+    "max-calls",
+    "concurrency",
+    "max-waiting",
+    "wait-timeout",
+    "reuse",
+];
+
 /// What about a class works in another way than its settings or its component may suggest.
 fn notes(class: &Class) -> Vec<String> {
     let inner = &class.inner;
@@ -240,11 +261,19 @@ fn notes(class: &Class) -> Vec<String> {
     if settings.tmp_bytes.is_some() {
         notes.push("`tmp` has no effect in this version: guests have no `/tmp`".to_owned());
     }
-    if inner.handler.is_some() {
-        notes.push("the web handler is not served in this version".to_owned());
+    let is_set = |key: &&&str| settings.origin(key) != Origin::Default;
+    let pooled: Vec<_> = POOL_SETTINGS.iter().filter(is_set).map(|key| format!("`{key}`")).collect();
+    if !pooled.is_empty() {
+        let have = if pooled.len() == 1 { "has" } else { "have" };
+        notes.push(format!("{} {have} no effect in this version: there are no pools", pooled.join(", ")));
     }
-    if !inner.hooks.has_hooks() && !settings.reuse {
-        notes.push("no hooks and no `reuse = true`: its instances are not kept between requests to its web handler".to_owned());
+    if inner.handler.is_some() || class.methods().any(|method| method.web().is_some()) {
+        notes.push("nothing is served in this version: web routes and handlers are only shown".to_owned());
+    }
+    if inner.handler.is_some() && !inner.hooks.has_hooks() && !settings.reuse {
+        notes.push(
+            "no hooks and no `reuse = true`: its instances are not kept between requests to its web handler".to_owned(),
+        );
     }
     notes
 }

@@ -86,8 +86,9 @@ fn read_component(host: &HostInner, entry: &ComponentEntry, bytes: Option<Vec<u8
     };
     let size_bytes = bytes.len();
     let bytes = encode::component(bytes, &entry.source)?;
-    let section = parse_section(&section::manifest(&bytes))
-        .map_err(|error| Error::from(error).wrap(ErrorKind::BadRequest, &format!("the manifest inside `{}`", entry.source.display())))?;
+    let section = parse_section(&section::manifest(&bytes)).map_err(|error| {
+        Error::from(error).wrap(ErrorKind::BadRequest, &format!("the manifest inside `{}`", entry.source.display()))
+    })?;
     let artifact = artifact::prepare(&bytes, &entry.source, &host.engines, host.cache.as_ref())?;
     let offer = Offer::read(&artifact.component, host.engines.get(artifact.kind)?, artifact.kind);
     let linker = host.linker(artifact.kind)?;
@@ -106,7 +107,8 @@ fn read_file(host: &HostInner, entry: &ComponentEntry) -> Result<Vec<u8>> {
         _ => Error::io(&what, error),
     })?;
     if metadata.len() > max {
-        let message = format!("{what} has {} bytes and may have {max}; the setting is `max-component-bytes`", metadata.len());
+        let message =
+            format!("{what} has {} bytes and may have {max}; the setting is `max-component-bytes`", metadata.len());
         return Err(Error::new(ErrorKind::TooLarge, message).with_limit("max-component-bytes", max.to_string()));
     }
     std::fs::read(path).map_err(|error| Error::io(what, error))
@@ -160,8 +162,14 @@ fn class_names(manifest: &Manifest, components: &[Loaded]) -> Result<Vec<Vec<Str
     for export in manifest.rename.keys() {
         let exists = components.iter().flat_map(|c| &c.offer.interfaces).any(|i| i.export.as_ref() == Some(export));
         if !exists {
-            let known: Vec<_> = components.iter().flat_map(|c| &c.offer.interfaces).filter_map(|i| i.export.clone()).collect();
-            return Err(as_bad_request(unknown(format!("`rename` names the interface `{export}`, which is not there"), export, &known, "interfaces")));
+            let known: Vec<_> =
+                components.iter().flat_map(|c| &c.offer.interfaces).filter_map(|i| i.export.clone()).collect();
+            return Err(as_bad_request(unknown(
+                format!("`rename` names the interface `{export}`, which is not there"),
+                export,
+                &known,
+                "interfaces",
+            )));
         }
     }
     Ok(names)
@@ -176,7 +184,12 @@ fn check_sections_exist(manifest: &Manifest, components: &[Loaded], names: &[Vec
     let exports: Vec<_> = exports.collect();
     for class in manifest.classes.keys() {
         if !known.contains(class) && !exports.contains(&class.as_str()) {
-            return Err(as_bad_request(unknown(format!("`class.{class}`: there is no such class"), class, &known, "classes")));
+            return Err(as_bad_request(unknown(
+                format!("`class.{class}`: there is no such class"),
+                class,
+                &known,
+                "classes",
+            )));
         }
     }
     Ok(())
@@ -200,7 +213,13 @@ fn add_component(app: &mut AppInner, manifest: &Manifest, component: Loaded, nam
     }
     if drafts.is_empty() && handler.is_some() {
         let settings = settings(&entry.name, None, manifest, &section)?;
-        drafts.push(Draft { name: entry.name.clone(), export: None, settings, sorted: Sorted::default(), uncallable: Vec::new() });
+        drafts.push(Draft {
+            name: entry.name.clone(),
+            export: None,
+            settings,
+            sorted: Sorted::default(),
+            uncallable: Vec::new(),
+        });
     }
     let builds: Vec<_> = drafts.iter().filter_map(|draft| draft.sorted.build.clone()).collect();
     let of_component = Shared { host: &host, entry: &entry, pre: &pre, builds: &builds };
@@ -223,12 +242,17 @@ fn handler_class(handler: Option<&Handler>, drafts: &[Draft]) -> Option<usize> {
 }
 
 fn settings(name: &str, export: Option<&str>, manifest: &Manifest, section: &Section) -> Result<ClassSettings> {
-    fn find<'a>(classes: &'a BTreeMap<String, ClassSection>, name: &str, export: Option<&str>) -> Option<&'a ClassSection> {
+    fn find<'a>(
+        classes: &'a BTreeMap<String, ClassSection>,
+        name: &str,
+        export: Option<&str>,
+    ) -> Option<&'a ClassSection> {
         classes.get(name).or_else(|| classes.get(export?))
     }
     // A section inside a component knows the interface's own name, not what the manifest renamed it to.
     let inside = find(&section.classes, name, export).or_else(|| {
-        let short = Interface { export: Some(export?.to_owned()), functions: Vec::new(), uncallable: Vec::new() }.short_name()?;
+        let short = Interface { export: Some(export?.to_owned()), functions: Vec::new(), uncallable: Vec::new() }
+            .short_name()?;
         section.classes.get(&short)
     });
     Ok(ClassSettings::resolve(name, find(&manifest.classes, name, export), inside)?)
@@ -257,13 +281,15 @@ impl Shared<'_> {
     fn class(&self, app: &str, draft: Draft, handler: Option<Handler>) -> Result<Class> {
         let Draft { name, export, settings, sorted, uncallable } = draft;
         let limits = limits(&settings);
-        let mut parameters = Signature::from_shapes(What::Parameter, sorted.enter.iter().flat_map(|enter| shapes(enter)));
+        let mut parameters =
+            Signature::from_shapes(What::Parameter, sorted.enter.iter().flat_map(|enter| shapes(enter)));
         for (parameter, value) in &settings.parameters {
             parameters.set_default(parameter, value, &limits).map_err(|error| {
                 Error::from(error).wrap(ErrorKind::BadRequest, &format!("`class.{name}.parameters`"))
             })?;
         }
-        let arguments = sorted.methods.iter().map(|method| method_arguments(&name, method, &parameters, &settings, &limits));
+        let arguments =
+            sorted.methods.iter().map(|method| method_arguments(&name, method, &parameters, &settings, &limits));
         let arguments = arguments.collect::<Result<Vec<_>>>()?;
         check_methods(&name, &sorted, &uncallable, &settings)?;
         let world = World::new(&name, &settings, &self.host.inner.config);
@@ -380,10 +406,17 @@ fn method_arguments(
 }
 
 /// Settings of a method that is not there are a mistake in its name.
-fn check_methods(class: &str, sorted: &Sorted, uncallable: &[crate::component::Uncallable], settings: &ClassSettings) -> Result<()> {
+fn check_methods(
+    class: &str,
+    sorted: &Sorted,
+    uncallable: &[crate::component::Uncallable],
+    settings: &ClassSettings,
+) -> Result<()> {
     let known: Vec<_> = sorted.methods.iter().map(|method| method.name.clone()).collect();
     for method in settings.methods.keys() {
-        let is_known = known.contains(method) || uncallable.iter().any(|uncallable| uncallable.name == *method) || method == "main";
+        let is_known = known.contains(method)
+            || uncallable.iter().any(|uncallable| uncallable.name == *method)
+            || method == "main";
         if !is_known {
             let what = format!("`class.{class}.method.{method}`: the class has no such method");
             return Err(as_bad_request(unknown(what, method, &known, "methods")));

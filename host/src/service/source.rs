@@ -76,6 +76,9 @@ impl Source {
 
     /// The build commands of the components, with the components' names, in the manifest's order.
     pub fn build_commands(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.manifest.components.iter().filter_map(|component| Some((component.name.as_str(), component.build.as_deref()?)))
+        self.manifest
+            .components
+            .iter()
+            .filter_map(|component| Some((component.name.as_str(), component.build.as_deref()?)))
     }
 }

@@ -55,7 +55,9 @@ fn environment(class: &str, settings: &ClassSettings, config: &HostConfig) -> Re
                 if !config.allow_env.contains(from) {
                     return Err(Error::new(
                         ErrorKind::Forbidden,
-                        format!("`{key}` takes `{from}` from the host's environment; allow it with `--allow-env {from}`"),
+                        format!(
+                            "`{key}` takes `{from}` from the host's environment; allow it with `--allow-env {from}`"
+                        ),
                     )
                     .with_limit("allow-env", allowed(config.allow_env.iter().map(String::as_str))));
                 }
@@ -146,10 +148,6 @@ fn top_directories(root: &Path, files: &[FileEntry]) -> Vec<Directory> {
         }
     }
     tops.iter()
-        .map(|top| Directory {
-            host: root.join(top),
-            guest: format!("/{}", top.display()),
-            writable: false,
-        })
+        .map(|top| Directory { host: root.join(top), guest: format!("/{}", top.display()), writable: false })
         .collect()
 }

@@ -230,7 +230,9 @@ impl Budget {
     fn take(&mut self, cost: u64, limits: &OutputLimits) -> bool {
         if self.bytes < cost {
             let elapsed = self.filled.elapsed();
-            let refill = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX).saturating_mul(limits.max_bytes_per_second) / 1_000_000;
+            let refill =
+                u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX).saturating_mul(limits.max_bytes_per_second)
+                    / 1_000_000;
             if refill > 0 {
                 self.bytes = self.bytes.saturating_add(refill).min(limits.max_burst_bytes);
                 self.filled = Instant::now();

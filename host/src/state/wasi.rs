@@ -58,7 +58,11 @@ impl WasiSpec {
                 let kind = if directory.host.exists() { ErrorKind::Forbidden } else { ErrorKind::NotFound };
                 Error::new(
                     kind,
-                    format!("directory `{}` for `{}` cannot be opened: {error:#}", directory.host.display(), directory.guest),
+                    format!(
+                        "directory `{}` for `{}` cannot be opened: {error:#}",
+                        directory.host.display(),
+                        directory.guest
+                    ),
                 )
             })?;
         }

@@ -139,10 +139,11 @@ fn val(shape: &Shape) -> BoxedStrategy<Val> {
             proptest::sample::select(names).prop_map(Val::Enum).boxed()
         }
         Shape::Option(inner) => proptest::option::of(val(inner)).prop_map(|val| Val::Option(val.map(Box::new))).boxed(),
-        Shape::Result(ok, err) => {
-            prop_oneof![payload(ok).prop_map(|ok| Val::Result(Ok(ok))), payload(err).prop_map(|err| Val::Result(Err(err)))]
-                .boxed()
-        }
+        Shape::Result(ok, err) => prop_oneof![
+            payload(ok).prop_map(|ok| Val::Result(Ok(ok))),
+            payload(err).prop_map(|err| Val::Result(Err(err)))
+        ]
+        .boxed(),
         Shape::Flags(names) => {
             let names: Vec<String> = names.iter().map(String::from).collect();
             let set = vec(any::<bool>(), names.len());
@@ -170,15 +171,15 @@ pub(super) fn nudge(val: &mut Val, choices: &mut impl Iterator<Item = usize>) {
         Val::Float32(number) => *number = -*number,
         Val::Float64(number) => *number = -*number,
         Val::Char(value) => *value = if *value == 'a' { 'b' } else { 'a' },
-        Val::String(text) if choice % 2 == 0 => drop(text.pop()),
+        Val::String(text) if choice.is_multiple_of(2) => drop(text.pop()),
         Val::String(text) => text.push('\0'),
-        Val::List(vals) if choice % 3 == 0 => drop(vals.pop()),
+        Val::List(vals) if choice.is_multiple_of(3) => drop(vals.pop()),
         Val::List(vals) if choice % 3 == 1 => vals.extend(vals.last().cloned()),
         Val::List(vals) | Val::Tuple(vals) | Val::FixedLengthList(vals) if !vals.is_empty() => {
             let index = choice % vals.len();
             nudge(&mut vals[index], choices);
         }
-        Val::Map(pairs) if choice % 3 == 0 => drop(pairs.pop()),
+        Val::Map(pairs) if choice.is_multiple_of(3) => drop(pairs.pop()),
         Val::Map(pairs) if choice % 3 == 1 => pairs.reverse(),
         Val::Map(pairs) if !pairs.is_empty() => {
             let index = choice % pairs.len();
@@ -188,11 +189,11 @@ pub(super) fn nudge(val: &mut Val, choices: &mut impl Iterator<Item = usize>) {
             let index = choice % fields.len();
             nudge(&mut fields[index].1, choices);
         }
-        Val::Option(option) if choice % 3 == 0 => *option = None,
+        Val::Option(option) if choice.is_multiple_of(3) => *option = None,
         Val::Flags(names) => drop(names.pop()),
-        Val::Variant(_, Some(val))
-        | Val::Option(Some(val))
-        | Val::Result(Ok(Some(val)) | Err(Some(val))) => nudge(val, choices),
+        Val::Variant(_, Some(val)) | Val::Option(Some(val)) | Val::Result(Ok(Some(val)) | Err(Some(val))) => {
+            nudge(val, choices)
+        }
         _ => {}
     }
 }

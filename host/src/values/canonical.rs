@@ -191,7 +191,11 @@ fn encode_len(out: &mut Vec<u8>, mut len: usize) {
 }
 
 fn nan(path: Path<'_>) -> ValueError {
-    ValueError::new(ValueErrorKind::IllTyped, &path, "is NaN, which equals nothing and so can be no part of a parameter")
+    ValueError::new(
+        ValueErrorKind::IllTyped,
+        &path,
+        "is NaN, which equals nothing and so can be no part of a parameter",
+    )
 }
 
 fn does_not_fit(shape: &Shape, path: Path<'_>) -> ValueError {
@@ -260,10 +264,7 @@ mod tests {
         let signature = one(Shape::Bytes);
         assert_eq!(encode(&signature, &[Value::Bytes(vec![0; MAX_KEY_BYTES - 2])]).unwrap().len(), MAX_KEY_BYTES);
         let error = encode(&signature, &[Value::Bytes(vec![0; MAX_KEY_BYTES])]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the total size of the parameters is 16387 bytes, more than the limit of 16384"
-        );
+        assert_eq!(error.to_string(), "the total size of the parameters is 16387 bytes, more than the limit of 16384");
         assert_eq!(error.limit(), Some(Limit { setting: None, limit: 16384, value: 16387 }));
     }
 
@@ -272,7 +273,8 @@ mod tests {
         let signature = one(Shape::Map(Box::new(Shape::String), Box::new(Shape::Bool)));
         let pair = |key: &str, val| (Val::String(key.into()), Val::Bool(val));
         let map = |pairs: Vec<_>| vec![Value::Val(Val::Map(pairs))];
-        let (mut ab, mut ba) = (map(vec![pair("a", true), pair("b", false)]), map(vec![pair("b", false), pair("a", true)]));
+        let (mut ab, mut ba) =
+            (map(vec![pair("a", true), pair("b", false)]), map(vec![pair("b", false), pair("a", true)]));
         assert_eq!(encode(&signature, &ab).unwrap(), encode(&signature, &ba).unwrap());
         normalize(&signature, &mut ab);
         normalize(&signature, &mut ba);

@@ -59,7 +59,9 @@ impl fmt::Display for Wit<'_> {
             Shape::List(element) => write!(f, "list<{}>", Wit(element)),
             Shape::FixedList(element, len) => write!(f, "list<{}, {len}>", Wit(element)),
             Shape::Map(key, value) => write!(f, "map<{}, {}>", Wit(key), Wit(value)),
-            Shape::Record(names, shapes) => members(f, "record", names, |f, index| write!(f, ": {}", Wit(&shapes[index]))),
+            Shape::Record(names, shapes) => {
+                members(f, "record", names, |f, index| write!(f, ": {}", Wit(&shapes[index])))
+            }
             Shape::Tuple(shapes) => {
                 f.write_str("tuple<")?;
                 for (index, shape) in shapes.iter().enumerate() {

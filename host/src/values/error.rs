@@ -168,6 +168,19 @@ pub(crate) fn shorten(text: &str, max: usize) -> std::borrow::Cow<'_, str> {
     }
 }
 
+/// A value that does not fit is the caller's mistake, whichever way it came in.
+impl From<ValueError> for crate::error::Error {
+    fn from(error: ValueError) -> Self {
+        use crate::error::{Error, ErrorKind};
+        let kind = if error.kind() == ValueErrorKind::TooLarge { ErrorKind::TooLarge } else { ErrorKind::BadRequest };
+        let told = Error::new(kind, error.to_string());
+        match error.limit() {
+            Some(Limit { setting: Some(setting), limit, .. }) => told.with_limit(setting, limit.to_string()),
+            _ => told,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,18 +202,5 @@ mod tests {
         assert_eq!(got, format!("\"{}…\"", "ä".repeat(MAX_GOT)));
         assert_eq!(Got::Text("a\n\u{1b}[31m").to_string(), r#""a\n\u{1b}[31m""#);
         assert_eq!(Got::Float(1.0).to_string(), "`1.0`");
-    }
-}
-
-/// A value that does not fit is the caller's mistake, whichever way it came in.
-impl From<ValueError> for crate::error::Error {
-    fn from(error: ValueError) -> Self {
-        use crate::error::{Error, ErrorKind};
-        let kind = if error.kind() == ValueErrorKind::TooLarge { ErrorKind::TooLarge } else { ErrorKind::BadRequest };
-        let told = Error::new(kind, error.to_string());
-        match error.limit() {
-            Some(Limit { setting: Some(setting), limit, .. }) => told.with_limit(setting, limit.to_string()),
-            _ => told,
-        }
     }
 }

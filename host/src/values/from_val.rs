@@ -9,12 +9,12 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::de::value::SeqDeserializer;
-use serde::de::{DeserializeOwned, DeserializeSeed, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess};
-use serde::de::{Deserializer, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
 use wasmtime::component::Val;
 
 use super::error::ValueError;
+use super::from_val_parts::{Case, Elements, Entries};
 use super::names::{Names, only_position, same, same_words};
 use super::shape::Shape;
 use super::{Value, describe};
@@ -69,7 +69,7 @@ impl<'a> FromVal<'a> {
         Self { from: From::Val(val), shape }
     }
 
-    fn name(name: &'a str) -> Self {
+    pub(super) fn name(name: &'a str) -> Self {
         Self { from: From::Str(name), shape: &Shape::String }
     }
 
@@ -87,6 +87,15 @@ impl<'a> FromVal<'a> {
             }
         }
         self
+    }
+
+    /// What to call this key in an error.
+    pub(super) fn key_name(&self) -> &'a str {
+        match self.from {
+            From::Str(name) => name,
+            From::Val(Val::String(name)) => name,
+            _ => "[key]",
+        }
     }
 
     /// The bytes, if this is a `list<u8>`.
@@ -341,111 +350,4 @@ fn rust_variant<'a>(variants: &'static [&'static str], name: &'a str) -> &'a str
         .position(|variant| same(variant, name))
         .or_else(|| only_position(names(), |variant| same_words(variant, name)));
     position.map_or(name, |position| variants[position])
-}
-
-struct Elements<I> {
-    elements: I,
-    index: usize,
-}
-
-impl<I> Elements<I> {
-    fn new(elements: I) -> Self {
-        Self { elements, index: 0 }
-    }
-}
-
-impl<'de, I: ExactSizeIterator<Item = FromVal<'de>>> SeqAccess<'de> for Elements<I> {
-    type Error = ValueError;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ValueError> {
-        let Some(element) = self.elements.next() else { return Ok(None) };
-        let index = self.index;
-        self.index += 1;
-        seed.deserialize(element).map(Some).map_err(|error| error.inside(format_args!("[{index}]")))
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.elements.len())
-    }
-}
-
-struct Entries<'a, I> {
-    entries: I,
-    /// The name of the last key, for errors, and its value.
-    pending: Option<(&'a str, FromVal<'a>)>,
-}
-
-impl<I> Entries<'_, I> {
-    fn new(entries: I) -> Self {
-        Self { entries, pending: None }
-    }
-}
-
-impl<'a> Entries<'a, std::option::IntoIter<(FromVal<'a>, FromVal<'a>)>> {
-    fn one(name: &'a str, value: FromVal<'a>) -> Self {
-        Self::new(Some((FromVal::name(name), value)).into_iter())
-    }
-}
-
-impl<'de, I: ExactSizeIterator<Item = (FromVal<'de>, FromVal<'de>)>> MapAccess<'de> for Entries<'de, I> {
-    type Error = ValueError;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ValueError> {
-        let Some((key, value)) = self.entries.next() else { return Ok(None) };
-        let name = match key.from {
-            From::Str(name) => name,
-            From::Val(Val::String(name)) => name,
-            _ => "[key]",
-        };
-        self.pending = Some((name, value));
-        seed.deserialize(key).map(Some)
-    }
-
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, ValueError> {
-        let (name, value) = self.pending.take().expect("serde asks for a value only after its key");
-        seed.deserialize(value).map_err(|error| error.inside(format_args!(".{name}")))
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.entries.len())
-    }
-}
-
-struct Case<'a> {
-    name: &'a str,
-    payload: FromVal<'a>,
-}
-
-impl<'de> EnumAccess<'de> for Case<'de> {
-    type Error = ValueError;
-    type Variant = Self;
-
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), ValueError> {
-        Ok((seed.deserialize(FromVal::name(self.name))?, self))
-    }
-}
-
-impl<'de> VariantAccess<'de> for Case<'de> {
-    type Error = ValueError;
-
-    fn unit_variant(self) -> Result<(), ValueError> {
-        self.newtype_variant_seed(std::marker::PhantomData::<()>)
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, ValueError> {
-        seed.deserialize(self.payload).map_err(|error| error.inside(format_args!(".{}", self.name)))
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, ValueError> {
-        self.payload.deserialize_seq(visitor).map_err(|error| error.inside(format_args!(".{}", self.name)))
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, ValueError> {
-        let result = self.payload.deserialize_struct("", fields, visitor);
-        result.map_err(|error| error.inside(format_args!(".{}", self.name)))
-    }
 }

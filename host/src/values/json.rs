@@ -27,13 +27,12 @@ pub(super) fn read_with<T>(
     path: Path<'_>,
     convert: impl FnOnce(&mut Deserializer<serde_json::de::SliceRead<'_>>, &Context<'_>) -> Result<T, ValueError>,
 ) -> Result<T, ValueError> {
-    let not_json = |error: &dyn std::fmt::Display| {
-        ValueError::new(ValueErrorKind::Syntax, &path, format!("is not JSON: {error}"))
-    };
+    let not_json =
+        |error: &dyn std::fmt::Display| ValueError::new(ValueErrorKind::Syntax, &path, format!("is not JSON: {error}"));
     Context::new(limits).run(|cx| {
         let mut json = Deserializer::from_slice(text);
-        let value = convert(&mut json, cx)
-            .map_err(|error| if cx.has_failed() { error } else { cx.fail(not_json(&error)) })?;
+        let value =
+            convert(&mut json, cx).map_err(|error| if cx.has_failed() { error } else { cx.fail(not_json(&error)) })?;
         json.end().map_err(|error| cx.fail(not_json(&error)))?;
         Ok(value)
     })
@@ -44,7 +43,7 @@ pub(super) fn read_with<T>(
 /// # Errors
 /// If the value is not of the shape, which is a mistake of the caller.
 pub(crate) fn write(value: &Value, shape: &Shape) -> Result<Vec<u8>, ValueError> {
-    serde_json::to_vec(&Json { value, shape }).map_err(|error| serde::ser::Error::custom(error))
+    serde_json::to_vec(&Json { value, shape }).map_err(serde::ser::Error::custom)
 }
 
 /// A value that serializes in its JSON form, to be put inside a larger document.

@@ -66,7 +66,7 @@ fn mismatch(text: &str, shape: &Shape, path: Path<'_>) -> ValueError {
 /// The text taken as it stands; `None` if the shape is not that of a literal.
 fn literal(text: &str, shape: &Shape) -> Option<Result<Value, Mismatch>> {
     let val = match shape {
-        Shape::Option(inner) if !inner.is_option() => return Some(literal(text, inner)?.map(Value::some)).filter(|_| **inner != Shape::Bytes),
+        Shape::Option(inner) if !inner.is_option() => return Some(literal(text, inner)?.map(Value::some)),
         Shape::String => Some(Val::String(text.to_owned())),
         Shape::Bool => match text {
             "true" => Some(Val::Bool(true)),
@@ -145,10 +145,7 @@ mod tests {
     #[test]
     fn on_the_shell_the_rest_is_wave_or_json() {
         let list = Shape::List(Box::new(option(Shape::Int(Int::U8))));
-        let expected = Ok(Value::Val(Val::List(vec![
-            Val::Option(Some(Box::new(Val::U8(1)))),
-            Val::Option(None),
-        ])));
+        let expected = Ok(Value::Val(Val::List(vec![Val::Option(Some(Box::new(Val::U8(1)))), Val::Option(None)])));
         assert_eq!(shell("[1, none]", &list), expected);
         assert_eq!(shell("[1, null]", &list), expected);
         assert_eq!(query("[1, null]", &list), expected);

@@ -98,10 +98,7 @@ pub(crate) fn same_words(a: &str, b: &str) -> bool {
 }
 
 /// The position of the one name that matches; none if several do.
-pub(crate) fn only_position<'a>(
-    names: impl Iterator<Item = &'a str>,
-    matches: impl Fn(&str) -> bool,
-) -> Option<usize> {
+pub(crate) fn only_position<'a>(names: impl Iterator<Item = &'a str>, matches: impl Fn(&str) -> bool) -> Option<usize> {
     let mut positions = names.enumerate().filter(|(_, name)| matches(name)).map(|(position, _)| position);
     positions.next().filter(|_| positions.next().is_none())
 }

@@ -162,14 +162,13 @@ fn the_deepest_type_can_be_written_and_read() {
 
 #[test]
 fn a_type_that_cannot_be_passed_says_why() {
-    let reason = |declarations: &str, name: &str| {
-        Signature::new(What::Argument, [("x", wasmtime_type_of(declarations, name))]).unwrap_err().to_string()
-    };
-    assert_eq!(reason("resource r;", "list<r>"), "argument `x` holds a resource");
-    assert_eq!(reason("resource r;", "option<borrow<r>>"), "argument `x` holds a resource");
-    assert_eq!(reason("record s { a: stream<u8> }", "s"), "argument `x` holds a stream");
-    assert_eq!(reason("", "result<u8, future<string>>"), "argument `x` holds a future");
-    assert_eq!(reason("", "tuple<error-context>"), "argument `x` holds an error-context");
+    let reason =
+        |declarations: &str, name: &str| Shape::new(&wasmtime_type_of(declarations, name)).unwrap_err().to_string();
+    assert_eq!(reason("resource r;", "list<r>"), "holds a resource");
+    assert_eq!(reason("resource r;", "option<borrow<r>>"), "holds a resource");
+    assert_eq!(reason("record s { a: stream<u8> }", "s"), "holds a stream");
+    assert_eq!(reason("", "result<u8, future<string>>"), "holds a future");
+    assert_eq!(reason("", "tuple<error-context>"), "holds an error-context");
 }
 
 #[test]
@@ -184,7 +183,8 @@ fn a_type_that_is_too_large_is_refused_without_being_read_to_its_end() {
 
 #[test]
 fn what_is_no_json_is_told_apart_from_what_does_not_fit() {
-    let kind = |text: &str| json::read(text.as_bytes(), &Shape::Bool, &Limits::default(), Path::Root).unwrap_err().kind();
+    let kind =
+        |text: &str| json::read(text.as_bytes(), &Shape::Bool, &Limits::default(), Path::Root).unwrap_err().kind();
     assert_eq!(kind("tru"), ValueErrorKind::Syntax);
     assert_eq!(kind("true false"), ValueErrorKind::Syntax);
     assert_eq!(kind("1"), ValueErrorKind::IllTyped);

@@ -94,7 +94,10 @@ enum Color {
 #[test]
 fn rust_structs_are_records_with_their_own_spelling_of_names() {
     assert_eq!(both_ways(&an_item(), &item()), r#"{"item-label":"a","score":1.5,"note":null}"#);
-    assert_eq!(read(r#"{"item_label": "a", "score": 1}"#, &item()), read(r#"{"score": 1.0, "item-label": "a"}"#, &item()));
+    assert_eq!(
+        read(r#"{"item_label": "a", "score": 1}"#, &item()),
+        read(r#"{"score": 1.0, "item-label": "a"}"#, &item())
+    );
 }
 
 #[test]
@@ -174,7 +177,8 @@ fn whole_numbers_are_exact() {
     assert_eq!(read(r#""18446744073709551615""#, &u64_shape), Ok(Val::U64(u64::MAX)));
     assert_eq!(read(r#""-5""#, &Shape::Int(Int::S64)), Ok(Val::S64(-5)));
     let s8 = Shape::Int(Int::S8);
-    for (text, got) in [("1.5", "`1.5`"), ("1.0", "`1.0`"), ("128", "`128`"), ("true", "`true`"), (r#""7""#, r#""7""#)] {
+    for (text, got) in [("1.5", "`1.5`"), ("1.0", "`1.0`"), ("128", "`128`"), ("true", "`true`"), (r#""7""#, r#""7""#)]
+    {
         assert_eq!(error(text, &s8), format!("`x` needs a whole number from -128 to 127, got {got}"));
     }
     for text in [r#""+5""#, r#"" 5""#, r#""""#, r#""-""#, r#""1e3""#] {
@@ -212,7 +216,10 @@ fn characters_are_strings_of_one() {
 #[test]
 fn flags_are_a_list_of_names() {
     let shape = Shape::Flags(names(["can-read", "can-write"]));
-    assert_eq!(read(r#"["can_write", "can-read"]"#, &shape), Ok(Val::Flags(vec!["can-read".into(), "can-write".into()])));
+    assert_eq!(
+        read(r#"["can_write", "can-read"]"#, &shape),
+        Ok(Val::Flags(vec!["can-read".into(), "can-write".into()]))
+    );
     assert_eq!(both_ways(&vec![String::from("can-read")], &shape), r#"["can-read"]"#);
     assert_eq!(error(r#"["can-read", "can_read"]"#, &shape), "`x` has the flag `can_read` twice");
     assert_eq!(
@@ -230,8 +237,14 @@ fn maps_are_objects_if_their_keys_are_strings() {
     assert_eq!(both_ways(&HashMap::from([(7_u8, String::from("a"))]), &by_number), r#"[[7,"a"]]"#);
     assert_eq!(both_ways(&vec![(7_u8, String::from("a"))], &by_number), r#"[[7,"a"]]"#);
     assert_eq!(error(r#"{"a": 1, "a": 2}"#, &by_name), "`x` has a key twice");
-    assert_eq!(error(r#"{"a": "b"}"#, &by_name), r#"`x.a` needs a whole number from -2147483648 to 2147483647, got "b""#);
-    assert_eq!(error(r#"[[1, "a"], [300, "b"]]"#, &by_number), "`x[1][0]` needs a whole number from 0 to 255, got `300`");
+    assert_eq!(
+        error(r#"{"a": "b"}"#, &by_name),
+        r#"`x.a` needs a whole number from -2147483648 to 2147483647, got "b""#
+    );
+    assert_eq!(
+        error(r#"[[1, "a"], [300, "b"]]"#, &by_number),
+        "`x[1][0]` needs a whole number from 0 to 255, got `300`"
+    );
 }
 
 #[test]
@@ -252,14 +265,20 @@ fn fields_that_are_unknown_repeated_or_missing_are_errors_with_their_place() {
 fn cases_are_exactly_one() {
     assert_eq!(
         error(r#"{"gone": 1}"#, &event()),
-        "`x` has no case `gone`; known: `not-found`, `placed`, `moved-to`, `at`"
+        "`x` has no case `gone`; known: `moved-to`, `placed`, `not-found`, `at`"
     );
-    assert_eq!(error(r#""moved-to""#, &event()), r#"`x` needs a value in the case `moved-to`: {"moved-to": …} with a string"#);
+    assert_eq!(
+        error(r#""moved-to""#, &event()),
+        r#"`x` needs a value in the case `moved-to`: {"moved-to": …} with a string"#
+    );
     assert_eq!(error(r#"{"moved-to": "a", "at": [1, 2]}"#, &event()), "`x` needs exactly one case, got `at` as well");
     assert!(read("{}", &event()).is_err());
     assert!(read(r#"{"Moved-To": "a"}"#, &event()).is_err(), "PascalCase is for Rust enums only");
     assert_eq!(error(r#"{"at": [1]}"#, &event()), "`x.at` needs a list of exactly 2 (`tuple<s32, s32>`), got 1");
-    assert_eq!(error(r#"{"at": [1, 2, 3]}"#, &event()), "`x.at` needs a list of exactly 2 (`tuple<s32, s32>`), got more");
+    assert_eq!(
+        error(r#"{"at": [1, 2, 3]}"#, &event()),
+        "`x.at` needs a list of exactly 2 (`tuple<s32, s32>`), got more"
+    );
 }
 
 #[test]
@@ -286,14 +305,15 @@ fn text_that_goes_on_or_ends_early_is_no_json() {
 
 #[test]
 fn a_target_that_does_not_fit_says_where() {
-    let value = json::read(br#"[{"item-label": "a", "score": 1}]"#, &list(item()), &Limits::default(), Path::Root).unwrap();
+    let value =
+        json::read(br#"[{"item-label": "a", "score": 1}]"#, &list(item()), &Limits::default(), Path::Root).unwrap();
     #[derive(Debug, Deserialize)]
     struct Wrong {
         #[expect(dead_code, reason = "never filled")]
         item_label: u32,
     }
     let error = from_value::<Vec<Wrong>>(value, &list(item())).unwrap_err();
-    assert_eq!(error.to_string(), r#"`[0].item-label` invalid type: string "a", expected u32"#);
+    assert_eq!(error.to_string(), r#"`[0].item_label` invalid type: string "a", expected u32"#);
 }
 
 fn signature() -> Signature {
@@ -306,11 +326,7 @@ fn signature() -> Signature {
 }
 
 fn filled(name: &str, size: u8, data: Option<&[u8]>) -> Vec<Value> {
-    vec![
-        Value::Val(Val::String(name.into())),
-        Value::Val(Val::U8(size)),
-        Value::OptionBytes(data.map(<[u8]>::to_vec)),
-    ]
+    vec![Value::Val(Val::String(name.into())), Value::Val(Val::U8(size)), Value::OptionBytes(data.map(<[u8]>::to_vec))]
 }
 
 #[test]
@@ -341,15 +357,21 @@ fn arguments_that_are_unknown_repeated_missing_or_ill_typed_are_errors() {
     let json_error = |text: &str| signature.from_json(text.as_bytes(), &limits).unwrap_err().to_string();
     assert_eq!(
         json_error(r#"{"user-nam": "a"}"#),
-        "unknown argument `user-nam`; did you mean `user-name`? known: `user-name`, `data`, `size`"
+        "unknown argument `user-nam`; did you mean `user-name`? known: `user-name`, `size`, `data`"
     );
     assert_eq!(json_error(r#"{"user-name": "a", "user_name": "a"}"#), "argument `user_name` is given twice");
     assert_eq!(json_error("{}"), "missing argument `user-name` (a string)");
     assert_eq!(json_error("null"), "missing argument `user-name` (a string)");
-    assert_eq!(json_error(r#"{"user-name": "a", "size": "b"}"#), r#"`size` needs a whole number from 0 to 255, got "b""#);
+    assert_eq!(
+        json_error(r#"{"user-name": "a", "size": "b"}"#),
+        r#"`size` needs a whole number from 0 to 255, got "b""#
+    );
     assert_eq!(json_error(r#"["a", 1, null, 2]"#), "takes 3 arguments, got more");
     assert_eq!(json_error("5"), "needs the arguments as an object by name, or as a list in their order, got `5`");
     assert_eq!(json_error("{"), "is not JSON: EOF while parsing an object at line 1 column 1");
     let none = Signature::from_shapes(What::Parameter, []);
-    assert_eq!(none.from_json(br#"{"a": 1}"#, &limits).unwrap_err().to_string(), "unknown parameter `a`; there are none");
+    assert_eq!(
+        none.from_json(br#"{"a": 1}"#, &limits).unwrap_err().to_string(),
+        "unknown parameter `a`; there are none"
+    );
 }

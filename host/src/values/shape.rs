@@ -86,7 +86,8 @@ impl Shape {
     pub(super) fn payload(&self, case: usize) -> &Self {
         match self {
             Self::Variant(_, payloads) => &payloads[case],
-            Self::Result(ok, err) => if case == 0 { ok } else { err },
+            Self::Result(ok, _) if case == 0 => ok,
+            Self::Result(_, err) => err,
             _ => &Self::Unit,
         }
     }

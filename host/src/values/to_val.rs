@@ -283,6 +283,10 @@ impl<'a> Serializer for ToVal<'a> {
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Value, ValueError> {
         match self.shape {
+            Shape::Option(inner) if inner.is_option() => {
+                let val = self.part(inner, self.path, value)?;
+                Ok(Value::Val(Val::Option(Some(Box::new(val)))))
+            }
             Shape::Option(inner) => value.serialize(Self { shape: inner, ..self }).map(Value::some),
             _ => value.serialize(self),
         }

@@ -82,12 +82,10 @@ impl<'a> Sequence<'a> {
                 let element = match to.shape {
                     Shape::Tuple(shapes) => shapes.get(index),
                     Shape::FixedList(element, len) => (index < *len).then_some(&**element),
-                    Shape::List(element) => {
-                        to.cx.limits.check_list(index + 1, &to.path).map_err(|error| to.cx.fail(error))?;
-                        Some(&**element)
-                    }
+                    Shape::List(element) => Some(&**element),
                     _ => None,
                 };
+                to.cx.limits.check_list(index + 1, &to.path).map_err(|error| to.cx.fail(error))?;
                 let element = element.ok_or_else(|| self.wrong_length("more"))?;
                 let val = to.part(element, Path::Index(&to.path, index), value)?;
                 if let Items::Vals(vals) = &mut self.items {
@@ -173,10 +171,20 @@ pub(super) struct Object<'a> {
 #[derive(Debug)]
 enum Members {
     /// The fields in the order of their declaration, and where the next one is expected.
-    Record { fields: Vec<(String, Option<Val>)>, next: usize, name: String },
-    Map { pairs: Vec<(Val, Val)>, key: Option<Val> },
+    Record {
+        fields: Vec<(String, Option<Val>)>,
+        next: usize,
+        name: String,
+    },
+    Map {
+        pairs: Vec<(Val, Val)>,
+        key: Option<Val>,
+    },
     /// `{"case": payload}`: exactly one member. Also `{"some": …}`.
-    Case { name: String, value: Option<Val> },
+    Case {
+        name: String,
+        value: Option<Val>,
+    },
 }
 
 impl<'a> Object<'a> {

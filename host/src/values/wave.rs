@@ -126,9 +126,7 @@ impl Reader<'_> {
 
     fn list(&self, node: &Node, element: &Shape, shape: &Shape, path: Path<'_>) -> Result<Val, ValueError> {
         let nodes = node.as_list().map_err(|_| self.mismatch(node, shape, path))?;
-        if *shape != Shape::Bytes {
-            self.limits.check_list(nodes.len(), &path)?;
-        }
+        self.limits.check_list(nodes.len(), &path)?;
         let vals = nodes.enumerate().map(|(index, node)| self.read(node, element, Path::Index(&path, index)));
         Ok(Val::List(vals.collect::<Result<_, _>>()?))
     }
@@ -197,7 +195,7 @@ impl Reader<'_> {
 pub(crate) fn write(value: &Value) -> String {
     let mut out = String::new();
     match value {
-        Value::Val(val) if *value == Value::unit() => drop(val),
+        Value::Val(_) if *value == Value::unit() => {}
         Value::Val(val) => write_val(&mut out, val),
         Value::Bytes(bytes) => write_bytes(&mut out, bytes),
         Value::OptionBytes(None) => out.push_str("none"),
@@ -245,9 +243,15 @@ fn write_val(out: &mut String, val: &Val) {
         Val::Result(Ok(val)) => write_case(out, "ok", val.as_deref()),
         Val::Result(Err(val)) => write_case(out, "err", val.as_deref()),
         // The shortest form that reads back; the writer of `wasm-wave` would spell out three hundred zeros.
-        Val::Float32(number) if number.is_finite() => drop(write!(out, "{number:?}")),
-        Val::Float64(number) if number.is_finite() => drop(write!(out, "{number:?}")),
-        leaf => drop(Writer::new(out).write_value(leaf)),
+        Val::Float32(number) if number.is_finite() => {
+            let _ = write!(out, "{number:?}");
+        }
+        Val::Float64(number) if number.is_finite() => {
+            let _ = write!(out, "{number:?}");
+        }
+        leaf => {
+            let _ = Writer::new(out).write_value(leaf);
+        }
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) const FLOORS: &[&[&str]] = &[
     &["snapshot", "artifact"],
     &["pool"],
     &["service"],
-    &["web", "api"],
+    &["web", "api", "raw"],
     &["cli", "main"],
 ];
 

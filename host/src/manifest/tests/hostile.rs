@@ -7,8 +7,7 @@ use super::{EXAMPLE, parse, problems};
 
 #[test]
 fn hostile_depth_and_length_are_errors() {
-    let deep =
-        |open: &str, close: &str| format!("{}{}", open.repeat(100_000), close.repeat(100_000));
+    let deep = |open: &str, close: &str| format!("{}{}", open.repeat(100_000), close.repeat(100_000));
     parse(&format!("version = 1\nx = {}", deep("[", "]"))).unwrap_err();
     parse(&format!("version = 1\nx = {}", deep("{a=", "}"))).unwrap_err();
     parse(&format!("{}a = 1", "a.".repeat(200_000))).unwrap_err();

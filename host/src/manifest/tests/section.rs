@@ -29,33 +29,16 @@ fn a_key_given_twice_in_a_section_is_refused() {
         r#"{"version":1,"class":{"a":{"memory":"1MiB","memory":"1MiB"}}}"#,
     ] {
         let error = parse_section(bytes.as_bytes()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "wasmhost:manifest: class.a.memory: given twice; keep one of them"
-        );
+        assert_eq!(error.to_string(), "wasmhost:manifest: class.a.memory: given twice; keep one of them");
     }
     // The way to the second one leads through keys that stand twice themselves.
-    let bytes =
-        br#"{"version":1,"component":{"a":{}},"component":{"x":{"source":1}},"name":1,"name":2}"#;
+    let bytes = br#"{"version":1,"component":{"a":{}},"component":{"x":{"source":1}},"name":1,"name":2}"#;
     let error = parse_section(bytes).unwrap_err();
     let keys: Vec<_> = error.problems().iter().map(|p| p.key.as_str()).collect();
-    assert_eq!(
-        keys,
-        [
-            "component",
-            "component",
-            "component.a.source",
-            "name",
-            "name",
-            "name"
-        ]
-    );
+    assert_eq!(keys, ["component", "component", "component.a.source", "name", "name", "name"]);
     // A default that is a table is one value, not settings to be joined.
     let bytes = r#"{"version":1,"class":{"a":{"parameters":{"p":{"x":1}}}}}{"version":1,"class":{"a":{"parameters":{"p":{"y":1}}}}}"#;
-    assert_eq!(
-        parse_section(bytes.as_bytes()).unwrap_err().problems()[0].key,
-        "class.a.parameters.p"
-    );
+    assert_eq!(parse_section(bytes.as_bytes()).unwrap_err().problems()[0].key, "class.a.parameters.p");
 }
 
 #[test]
@@ -68,33 +51,8 @@ fn a_section_speaks_of_classes_only() {
     });
     let error = parse_section(own.to_string().as_bytes()).unwrap_err();
     let keys: Vec<_> = error.problems().iter().map(|p| p.key.as_str()).collect();
-    assert_eq!(
-        keys,
-        [
-            "class.a.env.A.from",
-            "class.a.files[0].source",
-            "class.a.mounts",
-            "component",
-            "name",
-            "rename"
-        ]
-    );
-    assert!(
-        parse_section(br#"{"class":{}}"#)
-            .unwrap_err()
-            .to_string()
-            .contains("`version = 1`")
-    );
-    assert!(
-        parse_section(b"[1]")
-            .unwrap_err()
-            .to_string()
-            .contains("document 1 is not a JSON object")
-    );
-    assert!(
-        parse_section(br#"{"version":1} x"#)
-            .unwrap_err()
-            .to_string()
-            .contains("document 2 is not JSON")
-    );
+    assert_eq!(keys, ["class.a.env.A.from", "class.a.files", "class.a.mounts", "component", "name", "rename"]);
+    assert!(parse_section(br#"{"class":{}}"#).unwrap_err().to_string().contains("`version = 1`"));
+    assert!(parse_section(b"[1]").unwrap_err().to_string().contains("document 1 is not a JSON object"));
+    assert!(parse_section(br#"{"version":1} x"#).unwrap_err().to_string().contains("document 2 is not JSON"));
 }

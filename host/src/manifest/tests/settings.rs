@@ -12,16 +12,9 @@ use super::{EXAMPLE, class, parse, refusal, section};
 #[test]
 fn no_more_instances_are_kept_than_there_may_be() {
     assert!(
-        refusal("min-instances = 5\nmax-instances = 4", ".min-instances")
-            .contains("`max-instances`, which is `4`")
+        refusal("min-instances = 5\nmax-instances = 4", ".min-instances").contains("`max-instances`, which is `4`")
     );
-    assert!(
-        refusal(
-            "buffer-instances = 5\nmax-instances = 4",
-            ".buffer-instances"
-        )
-        .contains("`5` is more")
-    );
+    assert!(refusal("buffer-instances = 5\nmax-instances = 4", ".buffer-instances").contains("`5` is more"));
     // The limit may also come from the other source, or from the default.
     let file = class("min-instances = 101");
     let error = ClassSettings::resolve("a", Some(&file), None).unwrap_err();
@@ -29,19 +22,14 @@ fn no_more_instances_are_kept_than_there_may_be() {
         error.to_string(),
         "class `a`: min-instances: `101` is more than `max-instances`, which is `100`; raise that or lower this"
     );
-    let section = ClassSection {
-        max_instances: Some(MaxInstances::of(200)),
-        ..ClassSection::default()
-    };
+    let section = ClassSection { max_instances: Some(MaxInstances::of(200)), ..ClassSection::default() };
     assert!(ClassSettings::resolve("a", Some(&file), Some(&section)).is_ok());
 }
 
 #[test]
-fn a_file_of_the_component_may_not_meet_a_mount_of_the_file() {
-    let file = class("mounts = [{ host = 'o', path = '/out' }]");
-    let own = section(
-        &json!({ "version": 1, "class": { "a": { "files": [{ "source": "x", "path": "/out/x" }] } } }),
-    );
+fn a_mount_of_the_file_may_not_meet_the_tmp_of_the_component() {
+    let file = class("mounts = [{ host = 'o', path = '/tmp' }]");
+    let own = section(&json!({ "version": 1, "class": { "a": { "tmp": "1MiB" } } }));
     let error = ClassSettings::resolve("a", Some(&file), own.classes.get("a")).unwrap_err();
     assert_eq!(error.problems()[0].key, "mounts[0].path");
 }
@@ -61,17 +49,8 @@ fn the_file_wins_key_by_key_and_every_setting_knows_its_origin() {
     assert_eq!(settings.memory_bytes, 1 << 20);
     assert_eq!(settings.env["A"], EnvValue::Text("file".into()));
     assert_eq!(settings.allow_outbound.len(), 1, "a list replaces a list");
-    assert_eq!(
-        settings.parameters,
-        BTreeMap::from([("bar".into(), json!(3)), ("max-size".into(), json!(1))])
-    );
-    assert_eq!(
-        (
-            settings.hooks.exit.as_deref(),
-            settings.hooks.enter.as_deref()
-        ),
-        (None, Some("hello"))
-    );
+    assert_eq!(settings.parameters, BTreeMap::from([("bar".into(), json!(3)), ("max-size".into(), json!(1))]));
+    assert_eq!((settings.hooks.exit.as_deref(), settings.hooks.enter.as_deref()), (None, Some("hello")));
     for (key, origin) in [
         ("timeout", Origin::File),
         ("memory", Origin::Section),
@@ -95,10 +74,7 @@ fn the_file_wins_key_by_key_and_every_setting_knows_its_origin() {
 #[test]
 fn what_nobody_sets_has_the_documented_default() {
     let settings = ClassSettings::resolve("a", None, None).unwrap();
-    let listed: Vec<_> = settings
-        .iter()
-        .map(|s| format!("{}={}", s.key, s.displayed()))
-        .collect();
+    let listed: Vec<_> = settings.iter().map(|s| format!("{}={}", s.key, s.displayed())).collect();
     assert_eq!(
         listed,
         [
@@ -130,11 +106,7 @@ fn what_nobody_sets_has_the_documented_default() {
             "default=false",
         ]
     );
-    assert!(
-        settings
-            .iter()
-            .all(|setting| setting.origin == Origin::Default)
-    );
+    assert!(settings.iter().all(|setting| setting.origin == Origin::Default));
 }
 
 #[test]
@@ -150,12 +122,7 @@ fn the_schema_describes_every_key_and_its_default() {
     let schema = schema();
     let class = &schema["definitions"]["ClassSection"]["properties"];
     for (key, property) in class.as_object().unwrap() {
-        assert!(
-            property["description"]
-                .as_str()
-                .is_some_and(|text| !text.is_empty()),
-            "{key}"
-        );
+        assert!(property["description"].as_str().is_some_and(|text| !text.is_empty()), "{key}");
     }
     assert_eq!(class["memory"]["default"], json!("256MiB"));
     assert_eq!(class["max-instances"]["maximum"], json!(100_000));
@@ -175,10 +142,6 @@ fn a_directory_that_is_not_utf8_can_be_listed() {
     let manifest = Manifest::parse(EXAMPLE, path).unwrap();
     let class = manifest.classes.get("my-class");
     let settings = ClassSettings::resolve("my-class", class, None).unwrap();
-    assert!(
-        settings.files[0]
-            .source
-            .starts_with(OsStr::from_bytes(b"/a\xff"))
-    );
+    assert!(settings.files[0].source.starts_with(OsStr::from_bytes(b"/a\xff")));
     assert!(settings.iter().any(|setting| setting.key == "files"));
 }
