@@ -16,9 +16,11 @@
 mod record;
 mod store;
 
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::engine::{EngineKind, Engines};
@@ -60,14 +62,24 @@ pub(crate) fn prepare(bytes: &[u8], name: &Path, engines: &Engines, cache: Optio
         return Ok(Artifact { component, kind, digest, origin: CodeOrigin::Cached });
     }
     let started = Instant::now();
-    let component = Component::from_binary(engine, bytes).map_err(|error| {
-        Error::new(ErrorKind::BadRequest, format!("`{}` is no component this host can run: {error:#}", name.display()))
+    let component = compile(engine, bytes).map_err(|reason| {
+        Error::new(ErrorKind::BadRequest, format!("`{}` is no component this host can run: {reason}", name.display()))
     })?;
     let took = started.elapsed();
     if let Some(cache) = cache {
         cache.save(&digest, kind, engine, &component);
     }
     Ok(Artifact { component, kind, digest, origin: CodeOrigin::Compiled(took) })
+}
+
+/// Compiles a component. A compiler that panics over somebody's bytes is a refusal of these bytes, not the end of the host.
+fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, String> {
+    // Nothing that a panic could leave half done outlives the closure: the engine's own tables are behind its locks.
+    let compiled = std::panic::catch_unwind(AssertUnwindSafe(|| Component::from_binary(engine, bytes)));
+    match compiled {
+        Ok(compiled) => compiled.map_err(|error| format!("{error:#}")),
+        Err(_) => Err("the compiler failed on it".to_owned()),
+    }
 }
 
 /// Whether any part of a component needs the engine with concurrency: the validator knows every construct that does.

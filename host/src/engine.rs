@@ -141,9 +141,10 @@ fn wasmtime_config(kind: EngineKind, host: &EngineConfig) -> Config {
     config.wasm_relaxed_simd(true);
     config.wasm_tail_call(true);
     config.wasm_extended_const(true);
+    // Between the parts of a composed component wasmtime puts modules of its own, which import both parts' memories.
+    config.wasm_multi_memory(true);
     // Off: no toolchain for components needs them yet, and each is attack surface.
     config.wasm_threads(false);
-    config.wasm_multi_memory(false);
     config.wasm_memory64(false);
     config.wasm_function_references(false);
     config.wasm_gc(false);

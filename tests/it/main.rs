@@ -1,5 +1,7 @@
 //! The tests of wasmhost as a whole, one program so that the host is linked once.
 
+#![allow(clippy::unwrap_used, reason = "a test panics to fail, its helpers too")]
+
 mod cli;
 mod examples;
 mod inspect;

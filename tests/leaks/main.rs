@@ -1,6 +1,8 @@
 //! Nothing is left behind: a thousand runs in one process, every fourth of them failing in another way, and the process is
 //! as large at the end as after the first hundred. A program of its own, because it measures its process.
 
+#![allow(clippy::unwrap_used, reason = "a test panics to fail, its helpers too")]
+
 use std::time::Duration;
 
 use wasmhost::{Class, ErrorKind};

@@ -164,7 +164,7 @@ fn backtrace(error: &wasmtime::Error) -> Vec<String> {
 fn mebibytes(bytes: u64) -> String {
     const MIB: u64 = 1 << 20;
     match bytes {
-        _ if bytes >= MIB && bytes % MIB == 0 => format!("{}MiB", bytes / MIB),
+        _ if bytes >= MIB && bytes.is_multiple_of(MIB) => format!("{}MiB", bytes / MIB),
         _ if bytes >= MIB => format!("{}.{}MiB", bytes / MIB, bytes % MIB * 10 / MIB),
         _ => format!("{}KiB", bytes.div_ceil(1024)),
     }

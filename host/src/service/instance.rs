@@ -100,6 +100,10 @@ impl Instance {
 }
 
 impl Drop for Instance {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "registered as the drain's last work, so that a shutdown waits for it"
+    )]
     fn drop(&mut self) {
         let host = self.class.inner.host.clone();
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
