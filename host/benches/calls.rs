@@ -4,6 +4,8 @@
 //! Both sides take turns, so that a machine that slows down slows both; the figures are medians over the rounds of CPU time
 //! of this thread per operation. `cargo bench -p wasmhost --bench calls [FILTER]`; under `cargo test` each side runs twice.
 
+#![allow(clippy::print_stdout, reason = "what a bench has to say it prints")]
+
 use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
@@ -115,7 +117,7 @@ impl Sides {
 fn func(raw: &mut RawInstance, interface: &str, name: &str) -> Func {
     let parent = raw.instance.get_export_index(&mut raw.store, None, interface).expect("the interface is exported");
     let index = raw.instance.get_export_index(&mut raw.store, Some(&parent), name).expect("the function is exported");
-    raw.instance.get_func(&mut raw.store, &index).expect("the function is there")
+    raw.instance.get_func(&mut raw.store, index).expect("the function is there")
 }
 
 async fn bound(host: &Host, guest: &str) -> Option<Bound> {

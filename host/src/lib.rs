@@ -23,6 +23,15 @@
 //! - `cli` (default): the `wasmhost` program. Embedders drop it with `default-features = false`.
 //! - `http` (default): links `wasi:http` for guests.
 
+#![cfg_attr(
+    not(feature = "cli"),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "the floors also serve the program: literals, WAVE, targets' signatures"
+    )
+)]
+
 // From the top floor down; a module uses only those below it.
 #[cfg(feature = "cli")]
 #[doc(hidden)]

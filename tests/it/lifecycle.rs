@@ -67,7 +67,6 @@ async fn a_failing_build_or_enter_tells_why_and_runs_no_exit() {
                     out.display(),
                     hook.to_uppercase()
                 );
-                let host = TestHost::with(|builder| builder.allow_mount(&out));
                 let error = enter(&probe(&host, guest, &mount).await, "").await.unwrap_err();
                 let what = format!("{guest} {hook} {how}: {error:?}");
                 assert_eq!(error.kind(), kind, "{what}");
@@ -183,7 +182,6 @@ async fn shutdown_exits_every_sound_instance_once_and_in_parallel() {
         let out = host.dir().join("out");
         std::fs::create_dir(&out).unwrap();
         std::fs::write(out.join("journal"), "").unwrap();
-        let host = TestHost::with(|builder| builder.allow_mount(&out));
         let mount = format!("mounts = [{{ host = {:?}, path = \"/out\", write = true }}]", out.display());
         let class = probe(&host, guest, &mount).await;
         let sound = [enter(&class, "a").await.unwrap(), enter(&class, "b").await.unwrap()];

@@ -114,12 +114,6 @@ fn components() -> Vec<Component> {
     list.component
 }
 
-/// A host that lets a component have its folder.
-fn host() -> TestHost {
-    // Its folder is made with it, below this one.
-    TestHost::with(|builder| builder.allow_mount(std::env::temp_dir()))
-}
-
 fn items(list: &Value) -> &[Value] {
     list.as_array().unwrap()
 }
@@ -167,7 +161,7 @@ fn what_others_wrote_is_inspected_as_it_is() {
 #[tokio::test]
 async fn every_method_of_others_ends_with_a_value_or_with_its_own_error() {
     for component in components().iter().filter(|component| component.missing.is_empty()) {
-        let host = host();
+        let host = TestHost::new();
         let app = component.load(&host).await.unwrap();
         for class in app.classes().filter(|class| class.methods().len() > 0) {
             let calls = &component.class[class.name()].calls;

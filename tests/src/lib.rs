@@ -58,12 +58,13 @@ impl TestHost {
         Self::with(|builder| builder)
     }
 
-    /// A host with limits and permissions of the test's own.
+    /// A host with limits and permissions of the test's own. It may mount what is below [`dir`](Self::dir).
     pub fn with(configure: impl FnOnce(HostBuilder) -> HostBuilder) -> Self {
         let printed = Printed::default();
+        let dir = tempfile::tempdir().expect("a folder for the test");
         let builder = Host::builder().max_instances(8).cache_dir(cache_dir()).guest_output(printed.clone());
-        let host = configure(builder).build().expect("a host for tests");
-        Self { host, printed, dir: tempfile::tempdir().expect("a folder for the test") }
+        let host = configure(builder.allow_mount(dir.path())).build().expect("a host for tests");
+        Self { host, printed, dir }
     }
 
     /// A folder of the test's own.
