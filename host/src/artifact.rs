@@ -20,6 +20,7 @@ use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use wasmparser::Payload;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -63,7 +64,10 @@ pub(crate) fn prepare(bytes: &[u8], name: &Path, engines: &Engines, cache: Optio
     }
     let started = Instant::now();
     let component = compile(engine, bytes).map_err(|reason| {
-        Error::new(ErrorKind::BadRequest, format!("`{}` is no component this host can run: {reason}", name.display()))
+        // What a pool has no room for is told with its number by the engine, and by nobody with the setting.
+        let setting = if reason.contains("in the pooling allocator") { "; the setting is `max-parts`" } else { "" };
+        let message = format!("`{}` is no component this host can run: {reason}{setting}", name.display());
+        Error::new(ErrorKind::BadRequest, message)
     })?;
     let took = started.elapsed();
     if let Some(cache) = cache {
@@ -87,7 +91,22 @@ fn engine_kind(bytes: &[u8]) -> EngineKind {
     let mut features = wasmparser::WasmFeatures::default();
     features.insert(wasmparser::WasmFeatures::CM_MAP);
     features.remove(wasmparser::WasmFeatures::CM_ASYNC);
-    if types_are_valid(bytes, features) { EngineKind::Sync } else { EngineKind::Async }
+    if types_are_valid(bytes, features) && !names_wasi_0_3(bytes) { EngineKind::Sync } else { EngineKind::Async }
+}
+
+/// Whether the component imports or exports an interface of WASI 0.3: these are linked on the engine with concurrency alone,
+/// also those without a single async function.
+fn names_wasi_0_3(bytes: &[u8]) -> bool {
+    let is_0_3 = |name: &str| name.starts_with("wasi:") && name.contains("@0.3.");
+    wasmparser::Parser::new(0).parse_all(bytes).any(|payload| match payload {
+        Ok(Payload::ComponentImportSection(imports)) => {
+            imports.into_iter().flatten().any(|import| is_0_3(import.name.name))
+        }
+        Ok(Payload::ComponentExportSection(exports)) => {
+            exports.into_iter().flatten().any(|export| is_0_3(export.name.name))
+        }
+        _ => false,
+    })
 }
 
 /// Validates everything but function bodies, which say nothing about concurrency and are most of the bytes.
@@ -96,4 +115,24 @@ fn types_are_valid(bytes: &[u8], features: wasmparser::WasmFeatures) -> bool {
     wasmparser::Parser::new(0)
         .parse_all(bytes)
         .all(|payload| payload.is_ok_and(|payload| validator.payload(&payload).is_ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_encoder::{ComponentBuilder, ComponentTypeRef, InstanceType};
+
+    fn importing(name: &str) -> Vec<u8> {
+        let mut component = ComponentBuilder::default();
+        let ty = component.type_instance(None, &InstanceType::new());
+        component.import(name, ComponentTypeRef::Instance(ty));
+        component.finish()
+    }
+
+    #[test]
+    fn a_component_of_wasi_0_3_runs_with_concurrency_even_without_async_functions() {
+        assert_eq!(engine_kind(&importing("wasi:random/insecure-seed@0.3.0")), EngineKind::Async);
+        assert_eq!(engine_kind(&importing("wasi:random/insecure-seed@0.2.6")), EngineKind::Sync);
+        assert_eq!(engine_kind(b"not wasm"), EngineKind::Async, "whose compiler says what is wrong");
+    }
 }

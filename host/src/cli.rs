@@ -8,6 +8,7 @@ mod build;
 mod complete;
 mod context;
 mod inspect;
+mod interrupts;
 mod options;
 mod run;
 mod target;

@@ -8,7 +8,7 @@ mod pool;
 mod ticker;
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, Strategy};
 
@@ -41,6 +41,7 @@ pub(crate) struct Engines {
     config: EngineConfig,
     sync: OnceLock<Engine>,
     concurrent: OnceLock<Engine>,
+    making: Mutex<()>,
     ticker: Arc<Ticker>,
 }
 
@@ -56,11 +57,18 @@ impl Engines {
     ///
     /// # Errors
     ///
-    /// `bad-request` when the pools need more memory mappings or address space than the machine gives a process.
+    /// `bad-request` when the pools need more memory mappings or address space than the machine gives a process;
+    /// `internal` when the epoch's thread cannot be started, without which no guest could be stopped.
     pub(crate) fn new(config: &HostConfig) -> Result<Self> {
         let config = EngineConfig { max_instances: config.max_instances, limits: config.instance };
         pool::check(&config)?;
-        Ok(Self { config, sync: OnceLock::new(), concurrent: OnceLock::new(), ticker: Ticker::start() })
+        Ok(Self {
+            config,
+            sync: OnceLock::new(),
+            concurrent: OnceLock::new(),
+            making: Mutex::new(()),
+            ticker: Ticker::start()?,
+        })
     }
 
     /// The engine of one kind, made on first use.
@@ -76,12 +84,15 @@ impl Engines {
         if let Some(engine) = cell.get() {
             return Ok(engine);
         }
+        // One at a time: a second pool of the same size might not find its address space beside the first.
+        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(engine) = cell.get() {
+            return Ok(engine);
+        }
         let engine = Engine::new(&wasmtime_config(kind, &self.config))
             .map_err(|error| Error::internal(format!("the {} engine could not be made: {error:#}", kind.as_str())))?;
-        // Of two that race here one wins, and the other's pool is unmapped again: nothing was allocated from it.
-        let engine = cell.get_or_init(|| engine);
-        self.ticker.watch(engine);
-        Ok(engine)
+        self.ticker.watch(&engine);
+        Ok(cell.get_or_init(|| engine))
     }
 
     pub(crate) fn ticker(&self) -> &Arc<Ticker> {

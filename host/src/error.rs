@@ -140,6 +140,13 @@ impl Error {
         self
     }
 
+    /// The same failure with a way out.
+    #[cfg(feature = "cli")]
+    pub(crate) fn hint(mut self, hint: &str) -> Self {
+        self.0.message = format!("{}; {hint}", self.0.message);
+        self
+    }
+
     /// The same failure in other words.
     #[cfg(feature = "cli")]
     pub(crate) fn with_message(mut self, message: impl Into<String>) -> Self {
@@ -171,9 +178,10 @@ impl Error {
         self
     }
 
-    /// Like [`wrap`](Self::wrap), but a limit that was hit keeps its own kind: what to change is the setting it names.
-    pub(crate) fn wrap_unless_limit(self, kind: ErrorKind, context: &str) -> Self {
-        if self.0.limit.is_some() || self.fault() == Fault::Capacity { self } else { self.wrap(kind, context) }
+    /// Like [`wrap`](Self::wrap), but what is nobody's failure, or is a matter of the class's `memory`, keeps its own kind.
+    pub(crate) fn wrap_hook(self, kind: ErrorKind, context: &str) -> Self {
+        let keeps = self.0.kind == ErrorKind::MemoryExceeded || self.fault() == Fault::Capacity;
+        if keeps { self } else { self.wrap(kind, context) }
     }
 
     /// What went wrong, as one word.

@@ -57,6 +57,8 @@ pub(crate) struct Setup {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) memory_bytes: u64,
+    /// Of the whole host, for the error that names it.
+    pub(crate) max_instances: u32,
     pub(crate) build_timeout: Duration,
     pub(crate) enter_timeout: Duration,
     pub(crate) method_timeout: Duration,
@@ -191,12 +193,7 @@ impl Live {
             other => {
                 let error =
                     failure::explain(other.map(|_| ()), store.data_mut(), "the start of the instance", &span, bounds);
-                return Err(match error.kind() {
-                    ErrorKind::Trapped | ErrorKind::Internal => {
-                        error.wrap(ErrorKind::EnterFailed, "the instance could not be started")
-                    }
-                    _ => error,
-                });
+                return Err(error.wrap_hook(ErrorKind::EnterFailed, "the instance could not be started"));
             }
         };
         let methods = (0..blueprint.methods.len()).map(|_| None).collect();
@@ -214,7 +211,7 @@ impl Live {
             }
         }
         self.life.end(if built.is_ok() { Outcome::Returned } else { Outcome::Broke });
-        built.map_err(|error| error.wrap_unless_limit(ErrorKind::BuildFailed, "`build` failed"))
+        built.map_err(|error| error.wrap_hook(ErrorKind::BuildFailed, "`build` failed"))
     }
 
     async fn enter(&mut self, parameters: Vec<Value>) -> Result<()> {
@@ -225,7 +222,7 @@ impl Live {
             Some(enter) => self.hook(enter, parameters, Span::enter(&blueprint.bounds)).await,
         };
         self.life.end(if entered.is_ok() { Outcome::Returned } else { Outcome::Broke });
-        entered.map_err(|error| error.wrap_unless_limit(ErrorKind::EnterFailed, "`enter` failed"))
+        entered.map_err(|error| error.wrap_hook(ErrorKind::EnterFailed, "`enter` failed"))
     }
 
     /// Calls a method by its place among the blueprint's.
@@ -271,7 +268,7 @@ impl Live {
     /// What the hook failed with. The instance is gone all the same.
     pub(crate) async fn exit(mut self) -> Result<()> {
         let blueprint = self.blueprint.clone();
-        let exited = match &blueprint.exit {
+        match &blueprint.exit {
             Some(exit) if self.life.is_ready() => {
                 self.begin(Step::Exit)?;
                 let exited = self.hook(exit, Vec::new(), Span::exit(&blueprint.bounds)).await;
@@ -279,9 +276,7 @@ impl Live {
                 exited
             }
             _ => Ok(()),
-        };
-        self.store.data().output.finish();
-        exited
+        }
     }
 
     /// Runs a command's `run` function, of the type `func() -> result`, without a time limit. Gives its exit code.
@@ -318,11 +313,6 @@ impl Live {
         self.store.data().memory.used_bytes()
     }
 
-    /// Drops an instance that is of no more use, without `exit`.
-    pub(crate) fn discard(self) {
-        self.store.data().output.finish();
-    }
-
     fn begin(&mut self, step: Step) -> Result<()> {
         self.life.begin(step).map_err(|error| Error::new(ErrorKind::Conflict, error.to_string()))
     }
@@ -357,6 +347,13 @@ impl Live {
                 Err(failure::explain(other.map(|_| ()), self.store.data_mut(), &what, &span, &blueprint.bounds))
             }
         }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        // Whatever way it went, its last line is printed and what was dropped is told.
+        self.store.data().output.finish();
     }
 }
 

@@ -97,9 +97,13 @@ pub(crate) fn provides(import: &str, kind: EngineKind) -> bool {
         table.iter().any(|(name, interfaces)| *name == package && interfaces.contains(&interface))
     };
     // Within 0.2 and 0.3 versions only add, and wasmtime matches any of them.
+    // A draft is matched by nothing but itself.
+    if version.contains('-') {
+        return false;
+    }
     match version.split('.').take(2).collect::<Vec<_>>()[..] {
         ["0", "2"] => among(WASI_0_2),
-        ["0", "3"] => kind == EngineKind::Async && among(WASI_0_3) && !version.contains('-'),
+        ["0", "3"] => kind == EngineKind::Async && among(WASI_0_3),
         _ => false,
     }
 }

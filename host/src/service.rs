@@ -139,6 +139,10 @@ impl Host {
     /// and then cancelled, and every entered instance that is sound gets its `exit`, all at once.
     ///
     /// Returns when all instances are gone. A second call waits for the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// Exits that began go on when the future is dropped; those that had not begun do not begin before the next call.
     pub async fn shutdown(&self) {
         self.inner.drain.run(self.inner.config.drain_timeout).await;
         self.inner.instances.exit_all().await;
@@ -162,7 +166,7 @@ impl HostInner {
 
 impl Drop for HostInner {
     fn drop(&mut self) {
-        let lost = self.instances.len();
+        let lost = self.instances.lost();
         if lost > 0 {
             tracing::warn!(
                 instances = lost,
@@ -249,6 +253,23 @@ impl HostBuilder {
     #[must_use]
     pub fn max_table_elements(mut self, elements: usize) -> Self {
         self.config.instance.max_table_elements = elements;
+        self
+    }
+
+    /// Sets how many core instances, linear memories and tables one instance may have. Default 64, 16 and 64.
+    #[must_use]
+    pub fn max_parts(mut self, core_instances: usize, memories: usize, tables: usize) -> Self {
+        self.config.instance.max_core_instances = core_instances;
+        self.config.instance.max_memories = memories;
+        self.config.instance.max_tables = tables;
+        self
+    }
+
+    /// Sets how many bytes one set of HTTP fields may take in memory. Default 64 KiB.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn max_http_field_bytes(mut self, bytes: usize) -> Self {
+        self.config.instance.max_http_field_bytes = bytes;
         self
     }
 

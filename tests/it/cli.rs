@@ -301,3 +301,59 @@ fn a_name_that_is_parameter_and_argument_is_refused_at_load() {
         "{error}"
     );
 }
+
+/// Starts a call that pauses, and sends the program this signal once its guest was entered.
+fn interrupted(pause_ms: u32, signal: rustix::process::Signal) -> (std::process::Child, impl Iterator<Item = String>) {
+    use std::io::BufRead;
+    let target = format!("{}::probe.pause", guest("hooks").display());
+    let mut command = wasmhost_command();
+    command.args(["run", &target, "--mode", "enter:print,exit:print", "--milliseconds", &pause_ms.to_string()]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = std::io::BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line == "printed on stderr"), "enter ran");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).unwrap();
+    (child, lines)
+}
+
+#[test]
+fn the_first_interrupt_lets_the_call_end_and_exit_run() {
+    let (mut child, lines) = interrupted(300, rustix::process::Signal::INT);
+    let rest: Vec<_> = lines.collect();
+    assert!(rest[0].starts_with("stopping") && rest.contains(&"printed on stdout".to_owned()), "{rest:?}");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn the_second_interrupt_leaves_at_once() {
+    let (mut child, mut lines) = interrupted(600_000, rustix::process::Signal::TERM);
+    assert!(lines.next().unwrap().starts_with("stopping"));
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(lines.next(), None, "no exit ran");
+}
+
+#[test]
+fn a_terminal_that_stands_still_does_not_stop_the_guest() {
+    let target = format!("{}::probe.write", guest("hooks").display());
+    // Nobody reads its standard error; `timeout` ends what would hang.
+    let mut command = std::process::Command::new("timeout");
+    command.arg("60").arg(wasmhost_command().get_program()).env("WASMHOST_CACHE_DIR", wasmhost_tests::cache_dir());
+    command.args(["run", &target, "--mode", "", "--to", "stderr", "--lines", "400000", "--width", "100"]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn trouble_with_the_cache_is_a_warning_unless_the_cache_was_asked_for() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let not_a_dir = file.path().to_str().unwrap();
+    let target = format!("{}::probe.echo", guest("cli").with_file_name("hooks.wasm").display());
+    let call = ["run", target.as_str(), "--mode", "", "--text", "x"];
+    let ran = run(wasmhost_command().env("WASMHOST_CACHE_DIR", not_a_dir).args(call));
+    assert!(ran.stderr.contains("warning: cache directory"), "{ran:?}");
+    assert_eq!(ran.ok(), "\"x\"\n");
+    let asked = run(wasmhost_command().args(["--cache-dir", not_a_dir]).args(call));
+    assert_ne!(asked.code, Some(0));
+    assert!(asked.stderr.contains("--no-cache"), "{asked:?}");
+    assert_eq!(wasmhost(&[&["--no-cache"], &call[..]].concat()).ok(), "\"x\"\n");
+}

@@ -128,13 +128,32 @@ async fn every_method_takes_json_and_gives_it_back() {
 }
 
 #[tokio::test]
-async fn an_instance_is_entered_for_one_class_and_keeps_its_state() {
+async fn a_component_has_a_class_for_each_interface_and_unknown_names_are_told_the_nearest() {
     let host = TestHost::new();
     let app = host.host.load(guest("two-classes")).await.unwrap();
-    let names: Vec<_> = app.classes().map(|class| class.name().to_owned()).collect();
-    assert_eq!(names.len(), 2, "{names:?}");
+    let mut names: Vec<_> = app.classes().map(|class| class.name().to_owned()).collect();
+    names.sort();
+    assert_eq!(names, ["greeter", "near-misses"]);
     let error = app.class("greter").unwrap_err();
     assert!(error.message().contains("did you mean `greeter`?"), "{error}");
+    // A near miss is a method of its own class, whatever its name says.
+    let near_misses = app.class("near-misses").unwrap().bind(&()).unwrap().start().await.unwrap();
+    assert_eq!(near_misses.call::<_, u32>("enter", &(7,)).await.unwrap(), 7);
+    assert_eq!(near_misses.call::<_, String>("build", &()).await.unwrap(), "built");
+}
+
+#[tokio::test]
+async fn an_instance_keeps_its_state_and_shares_none() {
+    let host = TestHost::new();
+    let class = host.host.load(guest("hooks")).await.unwrap().class("probe").unwrap();
+    let bound = class.bind(&("",)).unwrap();
+    let (one, other) = (bound.start().await.unwrap(), bound.start().await.unwrap());
+    for calls in 1..4u32 {
+        assert_eq!(one.call::<_, u32>("count", &()).await.unwrap(), calls);
+    }
+    assert_eq!(other.call::<_, u32>("count", &()).await.unwrap(), 1);
+    assert_ne!(one.id(), other.id());
+    assert!(one.memory_bytes().unwrap() > 0);
 }
 
 #[tokio::test]

@@ -149,6 +149,7 @@ async fn an_exit_that_fails_is_told_and_holds_nothing_up() {
         for (how, kind) in [
             ("err", ErrorKind::ReturnedError),
             ("panic", ErrorKind::Trapped),
+            ("trap", ErrorKind::Trapped),
             ("spin", ErrorKind::TimedOut),
             ("sleep", ErrorKind::TimedOut),
             ("allocate", ErrorKind::MemoryExceeded),
@@ -157,6 +158,9 @@ async fn an_exit_that_fails_is_told_and_holds_nothing_up() {
             let instance = enter(&probe(&host, guest, "").await, &format!("exit:print+{how}")).await.unwrap();
             let error = instance.exit().await.unwrap_err();
             assert_eq!(error.kind(), kind, "{guest} {how}: {error:?}");
+            if how == "trap" {
+                assert_names_the_function(&error);
+            }
             let started = host.printed.texts().iter().filter(|text| *text == "printed on stdout").count();
             assert_eq!(started, 1, "{guest} {how}: exit ran once");
         }
@@ -227,6 +231,26 @@ async fn a_running_call_is_waited_for_at_shutdown_and_cancelled_after_its_grace(
             "{guest}: a cancelled instance has no exit"
         );
     }
+}
+
+#[tokio::test]
+async fn a_running_call_that_ends_within_the_grace_has_its_answer_and_its_exit() {
+    let host = TestHost::new();
+    let instance = enter(&probe(&host, "hooks", "").await, "exit:print").await.unwrap();
+    let call = instance.call::<_, ()>("pause", &(50,));
+    let (called, ()) = tokio::join!(call, host.host.shutdown());
+    called.unwrap();
+    assert!(host.printed.texts().contains(&"printed on stdout".to_owned()), "exit ran");
+}
+
+#[tokio::test]
+async fn a_second_shutdown_waits_for_the_exits_of_the_first_even_if_that_was_dropped() {
+    let host = TestHost::new();
+    let _instance = enter(&probe(&host, "hooks", "").await, "exit:sleep+print").await.unwrap();
+    let started = Instant::now();
+    assert!(tokio::time::timeout(Duration::from_millis(50), host.host.shutdown()).await.is_err(), "exit takes 300 ms");
+    tokio::join!(host.host.shutdown(), host.host.shutdown());
+    assert!(started.elapsed() >= Duration::from_millis(300), "both waited for the exit that the first began");
 }
 
 #[tokio::test]

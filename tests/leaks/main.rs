@@ -41,7 +41,7 @@ const FAILURES: [(&str, &str, ErrorKind); 13] = [
     ("enter", "err", ErrorKind::EnterFailed),
     ("enter", "trap", ErrorKind::EnterFailed),
     ("enter", "panic", ErrorKind::EnterFailed),
-    ("enter", "spin", ErrorKind::TimedOut),
+    ("enter", "spin", ErrorKind::EnterFailed),
     ("enter", "allocate", ErrorKind::MemoryExceeded),
     ("method", "err", ErrorKind::ReturnedError),
     ("method", "trap", ErrorKind::Trapped),
@@ -95,7 +95,7 @@ fn a_thousand_runs_leave_nothing_behind() {
     for guest in ["hooks", "hooks-async"] {
         runtime.block_on(async {
             let host = TestHost::new();
-            let settings = "[class.probe]\nmemory = \"16MiB\"\nenter-timeout = \"20ms\"\ntimeout = \"20ms\"";
+            let settings = "[class.probe]\nmemory = \"8MiB\"\nenter-timeout = \"100ms\"\ntimeout = \"100ms\"";
             let class = host.app(guest, settings).await.unwrap().class("probe").unwrap();
             let mut early = None;
             for index in 0..RUNS {

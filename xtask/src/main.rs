@@ -136,12 +136,9 @@ pub(crate) fn no_arguments(arguments: &[String]) -> Result<()> {
 
 fn bench(names: &[String]) -> Result<()> {
     guests::build()?;
+    guests::build()?;
     step("benchmarks", || {
         let mut cargo = Cmd::new("cargo").args(["bench", "--package", "wasmhost"]);
-        // Without a name cargo would also hand the criterion flags to the unit tests' harness, which rejects them.
-        if names.is_empty() {
-            cargo = cargo.arg("--benches");
-        }
         for name in names {
             cargo = cargo.args(["--bench", name]);
         }

@@ -4,7 +4,7 @@
 //! so that a reader sees a whole file or none. Nothing here can make a load fail: the answer to any trouble is to compile.
 
 use std::fs::{self, File, OpenOptions};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -93,7 +93,7 @@ impl CompileCache {
 
     fn paths(&self, digest: &Digest, kind: EngineKind, engine: &Engine) -> (PathBuf, PathBuf) {
         // Code for another wasmtime, other settings or another CPU has another name, so it is simply not found.
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = StableHasher(blake3::Hasher::new());
         engine.precompile_compatibility_hash().hash(&mut hasher);
         FORMAT.hash(&mut hasher);
         let stem = format!("{digest}-{}-{:016x}", kind.as_str(), hasher.finish());
@@ -104,6 +104,20 @@ impl CompileCache {
 impl std::fmt::Debug for CompileCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CompileCache").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+/// A hasher for names on disk: the standard library's may change with each release.
+struct StableHasher(blake3::Hasher);
+
+impl Hasher for StableHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let digest = self.0.finalize();
+        digest.as_bytes().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 }
 
@@ -135,7 +149,18 @@ fn make_private_dir(dir: &Path) -> io::Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
+    builder.create(dir)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let metadata = fs::metadata(dir)?;
+        // Whoever can write here could put code here, with a key and a record that vouch for it.
+        if metadata.uid() != rustix::process::geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
+            let message = "it holds code and must belong to this user, writable for nobody else (`chmod go-w`)";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
+        }
+    }
+    Ok(())
 }
 
 /// The secret of this cache, made by the first process that needs it.
@@ -144,8 +169,14 @@ fn read_or_make_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
         match File::open(path) {
             Ok(mut file) => {
                 let mut key = [0; KEY_BYTES];
-                file.read_exact(&mut key)?;
-                return Ok(key);
+                match file.read_exact(&mut key) {
+                    Ok(()) => return Ok(key),
+                    // Cut short by a full disk or a crash: with another key nothing in the cache is trusted any more.
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                        fs::rename(path, path.with_extension("quarantine"))?;
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => make_key(path)?,
             Err(error) => return Err(error),
@@ -212,6 +243,35 @@ mod tests {
         .unwrap();
         assert_eq!(second.origin, super::super::CodeOrigin::Cached);
         assert_eq!(first.digest, second.digest);
+    }
+
+    #[test]
+    fn a_key_cut_short_is_set_aside_and_a_directory_others_can_write_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = dir.path().join("artifacts/key");
+        CompileCache::open(dir.path()).unwrap();
+        fs::write(&key, b"short").unwrap();
+        CompileCache::open(dir.path()).unwrap();
+        assert_eq!(fs::metadata(&key).unwrap().len(), KEY_BYTES as u64);
+
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(dir.path().join("artifacts"), fs::Permissions::from_mode(0o777)).unwrap();
+            let error = CompileCache::open(dir.path()).unwrap_err();
+            assert!(error.message().contains("chmod"), "{error}");
+        }
+    }
+
+    #[test]
+    fn many_openers_at_once_agree_on_one_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys: Vec<_> = std::thread::scope(|scope| {
+            let open = || CompileCache::open(dir.path()).unwrap().key;
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(keys.iter().all(|key| *key == keys[0]));
     }
 
     #[test]

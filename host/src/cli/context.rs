@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use etcetera::BaseStrategy;
 
 use super::args::{Common, Permissions};
-use super::terminal::GuestLines;
+use super::terminal::{GuestLines, say};
 use crate::error::Error;
 use crate::service::{Host, Source};
 
@@ -23,9 +23,6 @@ pub(super) fn host(common: &Common, permissions: &Permissions) -> Result<Host, E
         .guest_output(GuestLines)
         // Whoever runs a method by hand wants to see all it prints.
         .guest_output_rate(u64::MAX, u64::MAX);
-    if let Some(dir) = cache_dir(common) {
-        builder = builder.cache_dir(dir);
-    }
     for name in &permissions.allow_env {
         builder = builder.allow_env(name);
     }
@@ -35,7 +32,15 @@ pub(super) fn host(common: &Common, permissions: &Permissions) -> Result<Host, E
         }
         builder = builder.allow_mount(dir);
     }
-    builder.build()
+    let Some(dir) = cache_dir(common) else { return builder.build() };
+    match builder.clone().cache_dir(&dir).build() {
+        Err(error) if common.cache_dir.is_some() => Err(error.hint("`--no-cache` does without")),
+        Err(error) if error.message().contains("cache directory") => {
+            say(&format!("warning: {error}; nothing compiled is kept"));
+            builder.build()
+        }
+        built => built,
+    }
 }
 
 /// Opens a source given on the command line. The path is made absolute, so that `.` has a name.

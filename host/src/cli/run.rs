@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use super::args::{Common, RunArgs};
+use super::interrupts::Interrupts;
 use super::options::{Given, Takes, Text};
 use super::target::{Named, Target};
 use super::terminal::{self, Failure, Outcome, say, with_patience};
 use super::{build, context, usage};
 use crate::component::Function;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, Fault};
 use crate::service::Host;
 use crate::values::{Shape, Value, json, wave};
 
@@ -19,30 +20,46 @@ const INTERRUPTED: u8 = 130;
 pub(super) async fn run(common: &Common, args: RunArgs) -> Outcome {
     let (target, words) = split(&args.target)?;
     let target = Target::parse(&target);
+    let mut interrupts = Interrupts::listen()?;
     let host = context::host(common, &args.permissions)?;
     let source = context::source(target.source)?;
-    if !args.no_build {
-        build::build(&source).await?;
-    }
-    let app = with_patience(&format!("loading {}", source.path().display()), host.load_source(source)).await?;
+    let app = async {
+        if !args.no_build {
+            build::build(&source).await?;
+        }
+        let loading = format!("loading {}", source.path().display());
+        with_patience(&loading, host.load_source(source)).await
+    };
+    let app = tokio::select! {
+        biased;
+        app = app => app?,
+        () = interrupts.next() => return Ok(ExitCode::from(INTERRUPTED)),
+    };
     let named = target.find(&app)?;
     if let Named::Command(command) = &named {
-        return command_outcome(&host, command.run(raw_arguments(words)?)).await;
+        let run = command.run(raw_arguments(words)?);
+        return Ok(match interruptible(&host, &mut interrupts, run).await {
+            Some(code) => exit_code(code?),
+            None => ExitCode::from(INTERRUPTED),
+        });
     }
+    let with_usage = |error| Failure::with_usage(error, usage::line(&target, &named));
     let options = match parse(&named, words) {
         Ok(Given::Help) => {
             terminal::print(usage::help(&target, &named).as_bytes())?;
             return Ok(ExitCode::SUCCESS);
         }
         Ok(Given::Options(options)) => options,
-        Err(error) => return Err(Failure::with_usage(error, usage::line(&target, &named))),
+        Err(error) => return Err(with_usage(error)),
     };
-    let called = call(&named, &options);
-    let value = match interruptible(&host, called).await? {
-        Err(error) if is_callers(&error) => return Err(Failure::with_usage(error, usage::line(&target, &named))),
-        called => called?,
+    let value = match interruptible(&host, &mut interrupts, call(&named, &options)).await {
+        None => return Ok(ExitCode::from(INTERRUPTED)),
+        // A mistake on the command line, not one of the guest: the usage line helps.
+        Some(Err(error)) if error.fault() == Fault::Caller => return Err(with_usage(error)),
+        Some(called) => called?,
     };
     host.shutdown().await;
+    terminal::flush_guest_lines();
     print_result(&args, &value, shape(&named)?.ok_shape())?;
     Ok(ExitCode::SUCCESS)
 }
@@ -117,52 +134,26 @@ fn shape(named: &Named) -> Result<&Function, Error> {
     }
 }
 
-/// Whether the usage line helps: the mistake is in what stands on the command line.
-fn is_callers(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::BadRequest | ErrorKind::TooLarge)
+/// The exit code of a process has eight bits; what does not fit is a failure all the same.
+fn exit_code(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1).max(u8::from(code != 0)))
 }
 
-async fn command_outcome(host: &Host, run: impl Future<Output = Result<i32, Error>>) -> Outcome {
-    let code = interruptible(host, run).await??;
-    // Exit codes of a process have eight bits; what does not fit is a failure all the same.
-    Ok(ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1).max(u8::from(code != 0))))
-}
-
-/// Awaits a call. The first interrupt lets it end and its `exit` run, the second leaves at once.
-async fn interruptible<T>(host: &Host, call: impl Future<Output = T>) -> Result<T, Error> {
+/// Awaits a call. The first interrupt lets it end and its `exit` run; with the second there is no result.
+async fn interruptible<T>(host: &Host, interrupts: &mut Interrupts, call: impl Future<Output = T>) -> Option<T> {
     let mut call = std::pin::pin!(call);
     tokio::select! {
         biased;
-        done = &mut call => return Ok(done),
-        interrupted = interrupt() => interrupted?,
+        done = &mut call => return Some(done),
+        () = interrupts.next() => {}
     }
     say("stopping: the call is waited for, then `exit` runs; interrupt again to leave at once");
     let both = async { tokio::join!(call, host.shutdown()).0 };
     tokio::select! {
         biased;
-        done = both => Ok(done),
-        _ = interrupt() => leave(),
+        done = both => Some(done),
+        () = interrupts.next() => None,
     }
-}
-
-#[expect(clippy::exit, reason = "the second interrupt means now, whatever still runs")]
-fn leave() -> ! {
-    std::process::exit(i32::from(INTERRUPTED))
-}
-
-async fn interrupt() -> Result<(), Error> {
-    let failed = |error| Error::io("the handler of interrupts", error);
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted.map_err(failed),
-            _ = terminate.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await.map_err(failed)
 }
 
 fn print_result(args: &RunArgs, value: &Value, shape: &Shape) -> Result<(), Error> {

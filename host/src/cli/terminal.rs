@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use tracing_subscriber::EnvFilter;
@@ -36,6 +37,7 @@ const PATIENCE: Duration = Duration::from_millis(700);
 
 /// Prints an error and gives its exit code.
 pub(super) fn report(failure: &Failure) -> ExitCode {
+    flush_guest_lines();
     let text = failure.error.to_string();
     say(&format!("error: {}", escape(&text)));
     if let Some(usage) = &failure.usage {
@@ -93,21 +95,99 @@ pub(super) fn start_logging(verbose: u8) {
 }
 
 /// Prints guests' lines to standard error, as they are but for what would drive the terminal.
+///
+/// A thread of its own does the printing: a terminal that stands still must not stop the guest, nor the clock that ends it.
 #[derive(Debug)]
 pub(super) struct GuestLines;
 
 impl GuestOutput for GuestLines {
     fn line(&self, line: &OutputLine<'_>) {
         let text = escape(line.text);
-        match line.cut_bytes {
-            0 => say(&text),
-            cut => say(&format!("{text}… ({cut} bytes cut)")),
-        }
+        Printer::get().queue(match line.cut_bytes {
+            0 => text.into_owned(),
+            cut => format!("{text}… ({cut} bytes cut)"),
+        });
     }
 
     fn dropped(&self, _: &OutputOrigin, lines: u64, bytes: u64) {
-        say(&format!("({lines} lines with {bytes} bytes were dropped)"));
+        Printer::get().queue(format!("({lines} lines with {bytes} bytes were dropped)"));
     }
+}
+
+/// Bytes of guests' lines that wait for the terminal; more are dropped.
+const MAX_WAITING_BYTES: usize = 8 << 20;
+
+/// How long the last lines may stand still at the end of the program.
+const LAST_LINES: Duration = Duration::from_millis(500);
+
+/// The thread that prints guests' lines.
+struct Printer {
+    lines: mpsc::Sender<String>,
+    waiting: Arc<(Mutex<Waiting>, Condvar)>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    bytes: usize,
+    dropped_lines: u64,
+}
+
+impl Printer {
+    fn get() -> &'static Self {
+        static PRINTER: LazyLock<Printer> = LazyLock::new(Printer::start);
+        &PRINTER
+    }
+
+    fn start() -> Self {
+        let (lines, printed) = mpsc::channel::<String>();
+        let waiting = Arc::<(Mutex<Waiting>, Condvar)>::default();
+        let shared = waiting.clone();
+        let print = move || {
+            for line in printed {
+                say(&line);
+                shared.0.lock().unwrap_or_else(PoisonError::into_inner).bytes -= line.len();
+                shared.1.notify_all();
+            }
+        };
+        // Without the thread the lines wait, and are dropped.
+        let _ = std::thread::Builder::new().name("wasmhost-lines".into()).spawn(print);
+        Self { lines, waiting }
+    }
+
+    fn queue(&self, line: String) {
+        let mut waiting = self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.bytes + line.len() > MAX_WAITING_BYTES {
+            waiting.dropped_lines += 1;
+            return;
+        }
+        let note = (waiting.dropped_lines > 0)
+            .then(|| format!("({} lines were dropped: nobody read them)", std::mem::take(&mut waiting.dropped_lines)));
+        for line in note.into_iter().chain([line]) {
+            waiting.bytes += line.len();
+            let _ = self.lines.send(line);
+        }
+    }
+
+    /// Waits until all lines are printed, unless they stand still.
+    fn flush(&self) {
+        let mut waiting = self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while waiting.bytes > 0 {
+            let before = waiting.bytes;
+            let waited = self.waiting.1.wait_timeout(waiting, LAST_LINES);
+            waiting = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if waiting.bytes == before {
+                return;
+            }
+        }
+        if waiting.dropped_lines > 0 {
+            say(&format!("({} lines were dropped: nobody read them)", waiting.dropped_lines));
+        }
+    }
+}
+
+/// Prints what guests printed before anything of ours.
+pub(super) fn flush_guest_lines() {
+    Printer::get().flush();
 }
 
 /// Makes control characters visible, except tabs, line ends and the sequences that set colours: a guest must not move the

@@ -34,9 +34,11 @@ pub(super) fn allocation(host: &EngineConfig) -> PoolingAllocationConfig {
     let limits = &host.limits;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances);
-    pool.total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_INSTANCE));
-    pool.total_memories(instances.saturating_mul(MEMORIES_PER_INSTANCE));
-    pool.total_tables(instances.saturating_mul(TABLES_PER_INSTANCE));
+    // An average for each, and room for one that takes all it may.
+    let total = |each: u32, most: usize| instances.saturating_mul(each).saturating_add(saturating_u32(most));
+    pool.total_core_instances(total(CORE_INSTANCES_PER_INSTANCE, limits.max_core_instances));
+    pool.total_memories(total(MEMORIES_PER_INSTANCE, limits.max_memories));
+    pool.total_tables(total(TABLES_PER_INSTANCE, limits.max_tables));
     pool.total_stacks(instances.saturating_mul(STACKS_PER_INSTANCE));
     // No memory of a garbage-collected heap: the proposal is off.
     pool.total_gc_heaps(0);
@@ -44,15 +46,18 @@ pub(super) fn allocation(host: &EngineConfig) -> PoolingAllocationConfig {
     pool.max_memories_per_component(saturating_u32(limits.max_memories));
     pool.max_tables_per_component(saturating_u32(limits.max_tables));
     pool.max_tables_per_module(saturating_u32(limits.max_tables));
+    // More than one memory in a module no toolchain makes; importing several is another matter.
     pool.max_memories_per_module(1);
     pool.table_elements(limits.max_table_elements);
     pool.max_component_instance_size(MAX_INSTANCE_METADATA_BYTES);
     pool.max_core_instance_size(MAX_INSTANCE_METADATA_BYTES);
+    // All that 32 bits address: what an instance may take of it is its class's `memory`.
     pool.max_memory_size(4 << 30);
     pool.max_unused_warm_slots(MAX_WARM_SLOTS);
     // Where the kernel can list dirty pages (Linux 6.7) a slot is reset by copying those alone.
     pool.pagemap_scan(Enabled::Auto);
     pool.linear_memory_keep_resident(KEEP_RESIDENT_BYTES);
+    // The tables of most guests have a few hundred elements of 8 bytes.
     pool.table_keep_resident(64 << 10);
     // Fiber stacks are touched for a few KiB by most calls.
     pool.async_stack_keep_resident(32 << 10);

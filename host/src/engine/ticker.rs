@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use wasmtime::{Engine, EngineWeak};
 
+use crate::error::{Error, Result};
+
 /// The time between two ticks: how late a guest that never waits can be stopped.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
 
@@ -33,7 +35,11 @@ pub(crate) struct Ticker {
 
 impl Ticker {
     /// Starts the thread. It ends by itself once the ticker is dropped.
-    pub(crate) fn start() -> Arc<Self> {
+    ///
+    /// # Errors
+    ///
+    /// The system has no thread left for it.
+    pub(crate) fn start() -> Result<Arc<Self>> {
         let ticker = Arc::new(Self {
             running: AtomicUsize::new(0),
             asleep: AtomicBool::new(false),
@@ -55,16 +61,9 @@ impl Ticker {
                 }
             }
         });
-        match spawned {
-            Ok(handle) => {
-                let _ = ticker.thread.set(handle.thread().clone());
-            }
-            // Without the thread only guests that never wait escape their timeout.
-            Err(error) => {
-                tracing::error!(%error, "the epoch thread could not be started: guests that loop cannot be stopped")
-            }
-        }
-        ticker
+        let handle = spawned.map_err(|error| Error::io("the epoch's thread", error))?;
+        let _ = ticker.thread.set(handle.thread().clone());
+        Ok(ticker)
     }
 
     /// Ticks this engine too, as long as it lives.
@@ -132,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_call_that_begins_while_the_thread_falls_asleep_is_not_missed() {
-        let ticker = Ticker::start();
+        let ticker = Ticker::start().unwrap();
         let guard = ticker.guest_runs();
         assert!(!ticker.fall_asleep(), "a guest runs");
         drop(guard);
@@ -144,7 +143,7 @@ mod tests {
     #[test]
     fn only_the_engines_of_a_running_guest_advance() {
         let engine = Engine::default();
-        let ticker = Ticker::start();
+        let ticker = Ticker::start().unwrap();
         ticker.watch(&engine);
         assert_eq!(ticker.tick(3), 4);
         let _guard = ticker.guest_runs();

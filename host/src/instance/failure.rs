@@ -45,6 +45,9 @@ pub(super) fn explain(attempt: Attempt<()>, state: &mut State, what: &str, span:
         Attempt::Done(Err(error)) => error,
     };
     let backtrace = backtrace(&error);
+    // A guest that had a growth refused ends itself by `unreachable`; one that failed in another way survived the refusal.
+    let gave_up = error.downcast_ref::<Trap>().is_none_or(|trap| *trap == Trap::UnreachableCodeReached);
+    let refusal = refusal.filter(|_| gave_up && !error.is::<I32Exit>());
     let told = if state.deadline.passed() {
         timed_out(what, span)
     } else if let Some(refusal) = refusal {
@@ -88,7 +91,7 @@ fn of_guest(what: &str, error: &wasmtime::Error, bounds: &Bounds) -> Error {
             ErrorKind::Overloaded,
             format!("{what} found no room: {error}; the setting is `max-instances`"),
         )
-        .with_limit("max-instances", "the host's");
+        .with_limit("max-instances", bounds.max_instances.to_string());
     }
     if let Some(limited) = of_limit(what, error, bounds) {
         return limited;
@@ -108,7 +111,7 @@ fn of_limit(what: &str, error: &wasmtime::Error, bounds: &Bounds) -> Option<Erro
     let reason = error.root_cause().to_string();
     let limits = &bounds.instance;
     let limited = |message: String, setting: &str, limit: String| {
-        Some(Error::new(ErrorKind::TooLarge, message).with_limit(setting, limit))
+        Some(Error::new(ErrorKind::Trapped, message).with_limit(setting, limit))
     };
     if reason.contains("fuel allocated for hostcalls") {
         let limit = mebibytes(limits.max_hostcall_bytes as u64);
@@ -120,10 +123,7 @@ fn of_limit(what: &str, error: &wasmtime::Error, bounds: &Bounds) -> Option<Erro
             limit,
         );
     }
-    if reason.contains("handle limit exceeded")
-        || reason.contains("no free keys")
-        || reason.contains("table has no free")
-    {
+    if reason.contains("handle limit exceeded") || reason.contains("no free keys") {
         let limit = limits.max_handles.to_string();
         return limited(
             format!("{what} held more than {limit} handles; the setting is `max-handles`"),

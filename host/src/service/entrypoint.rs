@@ -103,9 +103,7 @@ impl Main {
     pub(crate) async fn call_values(&self, arguments: Vec<Value>) -> Result<Value> {
         let _working = self.app.inner.host.inner.drain.work()?;
         let mut live = self.inner().start(&self.app, Vec::new()).await?;
-        let called = live.run_main(self.function(), arguments).await;
-        live.discard();
-        called
+        live.run_main(self.function(), arguments).await
     }
 
     pub(crate) fn function(&self) -> &crate::component::Function {
@@ -150,9 +148,7 @@ impl Command {
             return Err(crate::error::Error::internal("a `Command` is made of such an entrypoint only"));
         };
         let mut live = inner.start(&self.app, arguments).await?;
-        let ran = live.run_command(index).await;
-        live.discard();
-        ran
+        live.run_command(index).await
     }
 }
 

@@ -1,11 +1,13 @@
 //! An instance in a caller's hands, and the list of those a shutdown has to end.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
+use tokio_util::task::TaskTracker;
 
 use super::bound::ok_shape;
 use super::class::{Class, Method};
@@ -88,6 +90,10 @@ impl Instance {
     /// # Errors
     ///
     /// What `exit` failed with. The instance is gone all the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped a running `exit` is cut off.
     pub async fn exit(self) -> Result<()> {
         let _working = self.class.inner.host.inner.drain.last_work();
         let live = self.slot.lock().await.take();
@@ -106,15 +112,15 @@ impl Drop for Instance {
     )]
     fn drop(&mut self) {
         let host = self.class.inner.host.clone();
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            host.inner.instances.remove(self.id);
-            return;
-        };
         // Nothing to end: it has exited, or failed.
         if self.slot.try_lock().is_ok_and(|slot| slot.is_none()) {
             host.inner.instances.remove(self.id);
             return;
         }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            host.inner.instances.lose(self.id);
+            return;
+        };
         let (id, slot) = (self.id, self.slot.clone());
         let working = host.inner.drain.last_work();
         runtime.spawn(async move {
@@ -143,9 +149,7 @@ impl Busy<'_> {
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        if let Some(live) = self.0.take_if(|live| !live.is_ready()) {
-            live.discard();
-        }
+        drop(self.0.take_if(|live| !live.is_ready()));
     }
 }
 
@@ -153,6 +157,8 @@ impl Drop for Busy<'_> {
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     slots: Mutex<HashMap<u64, Arc<Slot>>>,
+    exits: TaskTracker,
+    lost: AtomicUsize,
 }
 
 impl Registry {
@@ -164,23 +170,34 @@ impl Registry {
         self.lock().remove(&id);
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.lock().len()
-    }
-
-    /// Ends all instances at once.
+    /// Ends all instances at once, and waits for exits that another call began.
+    ///
+    /// # Cancel safety
+    ///
+    /// The exits go on when the future is dropped.
     pub(super) async fn exit_all(&self) {
         let slots: Vec<_> = self.lock().drain().collect();
-        let mut exits = tokio::task::JoinSet::new();
         for (id, slot) in slots {
-            exits.spawn(async move {
+            self.exits.spawn(async move {
                 let live = slot.lock().await.take();
                 if let Some(Err(error)) = exit(live).await {
                     tracing::warn!(instance = id, %error, "`exit` failed");
                 }
             });
         }
-        exits.join_all().await;
+        self.exits.close();
+        self.exits.wait().await;
+    }
+
+    /// Says that an instance went without `exit`.
+    fn lose(&self, id: u64) {
+        self.remove(id);
+        self.lost.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Instances that went without `exit`, or go so now.
+    pub(super) fn lost(&self) -> usize {
+        self.lost.load(Ordering::Relaxed) + self.lock().len()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Slot>>> {

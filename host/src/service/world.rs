@@ -104,10 +104,12 @@ fn lay_out(class: &str, files: &[FileEntry]) -> Result<Option<TempDir>> {
     if files.is_empty() {
         return Ok(None);
     }
-    let dir = tempfile::Builder::new()
-        .prefix("wasmhost-files-")
-        .tempdir()
-        .map_err(|error| Error::io("a directory for the class's files", error))?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("wasmhost-files-");
+    // The files may come from a folder that only their owner can enter.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    let dir = builder.tempdir().map_err(|error| Error::io("a directory for the class's files", error))?;
     let mut left = MAX_FILES;
     for file in files {
         let target = dir.path().join(file.path.as_str().trim_start_matches('/'));
@@ -120,7 +122,8 @@ fn lay_out(class: &str, files: &[FileEntry]) -> Result<Option<TempDir>> {
 
 fn lay_out_one(source: &Path, target: &Path, left: &mut usize) -> io::Result<()> {
     *left = left.checked_sub(1).ok_or_else(|| io::Error::other(format!("more than {MAX_FILES} files")))?;
-    if fs::metadata(source)?.is_dir() {
+    let kind = fs::metadata(source)?.file_type();
+    if kind.is_dir() {
         fs::create_dir_all(target)?;
         for entry in fs::read_dir(source)? {
             let entry = entry?;
@@ -128,12 +131,19 @@ fn lay_out_one(source: &Path, target: &Path, left: &mut usize) -> io::Result<()>
         }
         return Ok(());
     }
+    if !kind.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "neither a file nor a directory"));
+    }
     if let Some(parent) = target.parent() {
         fs::create_dir_all(parent)?;
     }
-    // A second name for the same file costs nothing; on another file system its bytes are copied, or shared by it.
     let source = fs::canonicalize(source)?;
-    fs::hard_link(&source, target).or_else(|_| fs::copy(&source, target).map(|_| ()))
+    match fs::hard_link(&source, target) {
+        // A second name for the same file costs nothing. Where it cannot have one, its bytes are copied, or shared by the
+        // file system; never over a name that is there, which might be another file's second.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => fs::copy(&source, target).map(|_| ()),
+        linked => linked,
+    }
 }
 
 /// The directories directly below the guest's root that hold files; the root itself when a file lies directly in it.

@@ -61,7 +61,8 @@ pub struct OutputLine<'a> {
 
 /// Receives what guests print. The default listener writes `tracing` events at `info` with target `wasmhost::guest`.
 pub trait GuestOutput: Send + Sync + 'static {
-    /// Called for each line, in order within one instance, from the thread that runs the guest: it must not block for long.
+    /// Called for each line, in order within one instance, from the thread that runs the guest, whose time limit cannot
+    /// interrupt it: it must not block.
     fn line(&self, line: &OutputLine<'_>);
 
     /// Called once the guest may print again after `lines` lines with `bytes` bytes were dropped, or at its end.
@@ -144,64 +145,54 @@ impl Output {
 
     /// Hands on lines that were not ended, and the count of what was dropped: the instance is gone.
     pub(crate) fn finish(&self) {
-        let mut inner = self.lock();
-        for stream in [OutputStream::Stdout, OutputStream::Stderr] {
-            if !inner.line(stream).bytes.is_empty() {
-                self.emit(&mut inner, stream);
+        let mut ready = Vec::new();
+        {
+            let mut inner = self.lock();
+            for stream in [OutputStream::Stdout, OutputStream::Stderr] {
+                if !inner.line(stream).bytes.is_empty() {
+                    inner.end_line(stream, &self.limits, &mut ready);
+                }
             }
+            inner.tell_dropped(&mut ready);
         }
-        self.report_dropped(&mut inner);
+        self.hand_on(ready);
     }
 
     fn write(&self, stream: OutputStream, mut bytes: &[u8]) {
-        let mut inner = self.lock();
-        if stream == OutputStream::Stderr {
-            inner.keep_tail(bytes, self.limits.max_tail_bytes);
-        }
-        while !bytes.is_empty() {
-            let (piece, ended) = match bytes.iter().position(|byte| *byte == b'\n') {
-                Some(end) => (&bytes[..end], true),
-                None => (bytes, false),
-            };
-            bytes = &bytes[piece.len() + usize::from(ended)..];
-            let line = inner.line(stream);
-            let room = self.limits.max_line_bytes - line.bytes.len();
-            line.bytes.extend_from_slice(&piece[..piece.len().min(room)]);
-            line.cut_bytes += piece.len().saturating_sub(room) as u64;
-            if ended {
-                self.emit(&mut inner, stream);
+        let mut ready = Vec::new();
+        {
+            let mut inner = self.lock();
+            if stream == OutputStream::Stderr {
+                inner.keep_tail(bytes, self.limits.max_tail_bytes);
+            }
+            while !bytes.is_empty() {
+                let (piece, ended) = match bytes.iter().position(|byte| *byte == b'\n') {
+                    Some(end) => (&bytes[..end], true),
+                    None => (bytes, false),
+                };
+                bytes = &bytes[piece.len() + usize::from(ended)..];
+                let line = inner.line(stream);
+                let room = self.limits.max_line_bytes - line.bytes.len();
+                line.bytes.extend_from_slice(&piece[..piece.len().min(room)]);
+                line.cut_bytes += piece.len().saturating_sub(room) as u64;
+                if ended {
+                    inner.end_line(stream, &self.limits, &mut ready);
+                }
             }
         }
+        self.hand_on(ready);
     }
 
-    /// Ends the current line: it goes to the listener, or is counted as dropped.
-    fn emit(&self, inner: &mut Inner, stream: OutputStream) {
-        let cost = inner.line(stream).bytes.len() as u64 + 1;
-        if !inner.budget.take(cost, &self.limits) {
-            let line = inner.line(stream);
-            let bytes = line.bytes.len() as u64 + std::mem::take(&mut line.cut_bytes);
-            line.bytes.clear();
-            inner.dropped_lines += 1;
-            inner.dropped_bytes += bytes;
-            return;
-        }
-        self.report_dropped(inner);
-        let line = inner.line(stream);
-        if line.bytes.last() == Some(&b'\r') {
-            line.bytes.pop();
-        }
-        let text = String::from_utf8_lossy(&line.bytes);
-        let cut_bytes = std::mem::take(&mut line.cut_bytes);
-        self.listener.line(&OutputLine { origin: &self.origin, stream, text: &text, cut_bytes });
-        drop(text);
-        line.bytes.clear();
-    }
-
-    fn report_dropped(&self, inner: &mut Inner) {
-        let lines = std::mem::take(&mut inner.dropped_lines);
-        let bytes = std::mem::take(&mut inner.dropped_bytes);
-        if lines > 0 {
-            self.listener.dropped(&self.origin, lines, bytes);
+    /// Tells the listener, with no lock held: it is somebody else's code.
+    fn hand_on(&self, ready: Vec<Ready>) {
+        for ready in ready {
+            match ready {
+                Ready::Line { stream, bytes, cut_bytes } => {
+                    let text = &String::from_utf8_lossy(&bytes);
+                    self.listener.line(&OutputLine { origin: &self.origin, stream, text, cut_bytes });
+                }
+                Ready::Dropped { lines, bytes } => self.listener.dropped(&self.origin, lines, bytes),
+            }
         }
     }
 
@@ -210,7 +201,35 @@ impl Output {
     }
 }
 
+/// Something for the listener.
+enum Ready {
+    Line { stream: OutputStream, bytes: Vec<u8>, cut_bytes: u64 },
+    Dropped { lines: u64, bytes: u64 },
+}
+
 impl Inner {
+    /// Ends the current line: it is ready for the listener, or counted as dropped.
+    fn end_line(&mut self, stream: OutputStream, limits: &OutputLimits, ready: &mut Vec<Ready>) {
+        let PartialLine { mut bytes, cut_bytes } = std::mem::take(self.line(stream));
+        if !self.budget.take(bytes.len() as u64 + 1, limits) {
+            self.dropped_lines += 1;
+            self.dropped_bytes += bytes.len() as u64 + cut_bytes;
+            return;
+        }
+        self.tell_dropped(ready);
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+        ready.push(Ready::Line { stream, bytes, cut_bytes });
+    }
+
+    fn tell_dropped(&mut self, ready: &mut Vec<Ready>) {
+        let (lines, bytes) = (std::mem::take(&mut self.dropped_lines), std::mem::take(&mut self.dropped_bytes));
+        if lines > 0 {
+            ready.push(Ready::Dropped { lines, bytes });
+        }
+    }
+
     fn line(&mut self, stream: OutputStream) -> &mut PartialLine {
         match stream {
             OutputStream::Stdout => &mut self.stdout,
