@@ -38,6 +38,7 @@ use wasmtime::component::Val;
 pub(crate) use arguments::{Signature, Source, What};
 pub(crate) use error::{Limit, Path, ValueError, ValueErrorKind};
 pub(crate) use from_val::from_value;
+pub(crate) use names::same;
 pub(crate) use shape::{NotCallable, Shape};
 pub(crate) use to_val::to_value;
 

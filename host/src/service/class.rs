@@ -76,10 +76,11 @@ impl Class {
     ///
     /// `not-found`, naming the nearest methods, or why one of that name cannot be called.
     pub fn method(&self, name: &str) -> Result<Method<'_>> {
-        let wanted = name.replace('_', "-");
-        if let Some(index) = self.inner.blueprint.methods.iter().position(|method| method.name == wanted) {
+        let methods = &self.inner.blueprint.methods;
+        if let Some(index) = methods.iter().position(|method| crate::values::same(&method.name, name)) {
             return Ok(Method { class: self, index });
         }
+        let wanted = name.replace('_', "-");
         if let Some(uncallable) = self.inner.uncallable.iter().find(|uncallable| uncallable.name == wanted) {
             return Err(Error::bad_request(format!(
                 "`{}.{wanted}` cannot be called: {}",

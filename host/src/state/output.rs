@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -95,6 +96,7 @@ pub(crate) struct Output {
     origin: OutputOrigin,
     listener: Arc<dyn GuestOutput>,
     limits: OutputLimits,
+    has_tail: AtomicBool,
     inner: Mutex<Inner>,
 }
 
@@ -129,7 +131,7 @@ impl Output {
             dropped_lines: 0,
             dropped_bytes: 0,
         };
-        Arc::new(Self { origin, listener, limits, inner: Mutex::new(inner) })
+        Arc::new(Self { origin, listener, limits, has_tail: AtomicBool::new(false), inner: Mutex::new(inner) })
     }
 
     /// The end of the standard error of the current call, whole lines where possible.
@@ -140,7 +142,10 @@ impl Output {
 
     /// Forgets the tail, so that a later trap is not told with an earlier call's words.
     pub(crate) fn forget_tail(&self) {
-        self.lock().tail.clear();
+        // Most calls print nothing, and need not ask for the lock.
+        if self.has_tail.swap(false, Ordering::Relaxed) {
+            self.lock().tail.clear();
+        }
     }
 
     /// Hands on lines that were not ended, and the count of what was dropped: the instance is gone.
@@ -164,6 +169,7 @@ impl Output {
             let mut inner = self.lock();
             if stream == OutputStream::Stderr {
                 inner.keep_tail(bytes, self.limits.max_tail_bytes);
+                self.has_tail.store(true, Ordering::Relaxed);
             }
             while !bytes.is_empty() {
                 let (piece, ended) = match bytes.iter().position(|byte| *byte == b'\n') {

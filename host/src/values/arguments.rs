@@ -177,6 +177,9 @@ impl<'a> Given<'a> {
 
     /// Fills in defaults, then `none`.
     pub(super) fn finish(self) -> Result<Vec<Value>, ValueError> {
+        if self.values.iter().all(Option::is_some) {
+            return Ok(self.values.into_iter().map_while(|value| value).collect());
+        }
         let signature = self.signature;
         let mut missing = Vec::new();
         let mut values = Vec::with_capacity(signature.len());
