@@ -15,7 +15,7 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, Strategy};
 use crate::config::HostConfig;
 use crate::error::{Error, Result};
 
-pub(crate) use ticker::{Ticker, TickerGuard};
+pub(crate) use ticker::Ticker;
 
 /// Which engine a component runs on; part of the key of its compiled form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -136,6 +136,7 @@ impl Blueprint {
         guest: impl Future<Output = wasmtime::Result<T>>,
     ) -> Attempt<T> {
         let _ticking = self.ticker.guest_runs();
+        let stopped = async { self.stop.cancelled().await };
         let over = async {
             match deadline.and_then(|deadline| deadline.checked_add(WAITING_GRACE)) {
                 Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
@@ -146,7 +147,7 @@ impl Blueprint {
         tokio::select! {
             biased;
             done = guest => Attempt::Done(done),
-            () = self.stop.cancelled(), if span.stoppable => Attempt::Stopped,
+            () = stopped, if span.stoppable => Attempt::Stopped,
             () = over => Attempt::TimedOut,
         }
     }

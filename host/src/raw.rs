@@ -8,7 +8,6 @@ use wasmtime::Store;
 use wasmtime::component::Instance;
 
 use crate::config::OutputLimits;
-use crate::engine::TickerGuard;
 use crate::error::Result;
 use crate::service::Bound;
 use crate::state::{Output, OutputOrigin, TracingOutput};
@@ -17,11 +16,10 @@ pub use crate::state::State;
 
 /// An instance that was instantiated, but not built or entered.
 pub struct RawInstance {
-    /// The store, with limiter and epoch callback as in every instance, and a deadline that never comes.
+    /// The store, with limiter and epoch callback as in every instance. Its deadline never comes, because nothing ticks for it.
     pub store: Store<State>,
     /// The component's instance.
     pub instance: Instance,
-    _ticking: TickerGuard,
 }
 
 impl std::fmt::Debug for RawInstance {
@@ -41,8 +39,7 @@ pub async fn instantiate(bound: &Bound) -> Result<RawInstance> {
     let output = Output::new(OutputOrigin::default(), Arc::new(TracingOutput), OutputLimits::default());
     let bounds = &blueprint.bounds;
     let mut store = State::store(setup.pre.engine(), &setup.wasi, output, bounds.memory_bytes, &bounds.instance)?;
-    let ticking = blueprint.ticker.guest_runs();
     let instance = setup.pre.instantiate_async(&mut store).await;
     let instance = instance.map_err(|error| crate::error::Error::internal(format!("{error:#}")))?;
-    Ok(RawInstance { store, instance, _ticking: ticking })
+    Ok(RawInstance { store, instance })
 }

@@ -16,9 +16,15 @@ pub(super) struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-SOURCE is a directory with `wasmhost.toml`, that file, or a component (`.wasm`); TARGET is SOURCE[::[class.]method].
-Exit codes: 0 done, 1 the guest failed, 2 wrong input, 3 not allowed, 4 not found, 5 conflict, 6 shutting down, 7 overloaded,
-8 timed out, 70 a fault of wasmhost.";
+SOURCE is a directory with `wasmhost.toml`, that file, or a component (`.wasm`).
+TARGET is SOURCE[::[class.]method].
+
+Exit codes:
+  0  done                 5  conflict
+  1  the guest failed     6  shutting down
+  2  wrong input          7  overloaded
+  3  not allowed          8  timed out
+  4  not found           70  a fault of wasmhost";
 
 #[derive(Debug, Args)]
 pub(super) struct Common {
@@ -67,13 +73,18 @@ pub(super) struct InspectArgs {
 #[derive(Debug, Args)]
 #[command(
     override_usage = "wasmhost run [OPTIONS] [TARGET [--NAME VALUE]...]",
-    after_help = "Everything after TARGET belongs to what it names: `--name value`, `--name=value`, `--flag` and `--no-flag`,\n\
-                  `--args FILE` (a JSON object, `-` for standard input), and `--help`, which prints its parameters and arguments.\n\
-                  A command (`wasi:cli/run`) takes its arguments as they are, after `--`.\n\n\
-                  Examples:\n  \
-                  wasmhost run examples/parameterized::my-class.baz --foo hedgehog --bar 7\n  \
-                  wasmhost run examples/entrypoint --foo 1 --bar hello\n  \
-                  wasmhost run tool.wasm -- --verbose input.txt"
+    after_help = "\
+Everything after TARGET belongs to what it names:
+  --name value, --name=value   a parameter of the class or an argument of the method
+  --flag, --no-flag            the same for a bool
+  --args FILE                  names and values from a JSON object, `-` for standard input
+  --help                       its own parameters and arguments
+A command (`wasi:cli/run`) takes its arguments as they are, after `--`.
+
+Examples:
+  wasmhost run examples/parameterized::my-class.baz --foo hedgehog --bar 7
+  wasmhost run examples/entrypoint --foo 1 --bar hello
+  wasmhost run tool.wasm -- --verbose input.txt"
 )]
 pub(super) struct RunArgs {
     /// Print the result as WAVE instead of JSON

@@ -6,7 +6,7 @@ use etcetera::BaseStrategy;
 
 use super::args::{Common, Permissions};
 use super::terminal::{GuestLines, say};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::service::{Host, Source};
 
 /// Instances one command needs at most: its own, and one that is still being dropped. Small pools start faster.
@@ -50,7 +50,12 @@ pub(super) fn host(common: &Common, permissions: &Permissions) -> Result<Host, E
 /// As [`Source::open`].
 pub(super) fn source(path: &str) -> Result<Source, Error> {
     let absolute = std::path::absolute(path).map_err(|error| Error::io(format!("`{path}`"), error))?;
-    Source::open(absolute)
+    Source::open(absolute).map_err(|error| match path.split_once(':') {
+        Some((source, name)) if error.kind() == ErrorKind::NotFound && !name.is_empty() => {
+            error.hint(&format!("a class or method stands after two colons: `{source}::{name}`"))
+        }
+        _ => error,
+    })
 }
 
 fn cache_dir(common: &Common) -> Option<PathBuf> {

@@ -72,12 +72,12 @@ impl Ticker {
     }
 
     /// Keeps the epoch advancing until the guard is dropped.
-    pub(crate) fn guest_runs(self: &Arc<Self>) -> TickerGuard {
+    pub(crate) fn guest_runs(&self) -> Ticking<'_> {
         self.running.fetch_add(1, Ordering::SeqCst);
         if self.asleep.load(Ordering::SeqCst) {
             self.wake();
         }
-        TickerGuard(self.clone())
+        Ticking(self)
     }
 
     fn tick(&self, idle_ticks: u32) -> u32 {
@@ -117,9 +117,9 @@ impl Drop for Ticker {
 }
 
 /// Held while a guest may run.
-pub(crate) struct TickerGuard(Arc<Ticker>);
+pub(crate) struct Ticking<'a>(&'a Ticker);
 
-impl Drop for TickerGuard {
+impl Drop for Ticking<'_> {
     fn drop(&mut self) {
         self.0.running.fetch_sub(1, Ordering::SeqCst);
     }

@@ -71,7 +71,12 @@ impl Instance {
     pub(super) async fn call_values(&self, method: Method<'_>, arguments: Vec<Value>) -> Result<Value> {
         self.class.check_body(method.name(), &arguments)?;
         let _working = self.class.inner.host.inner.drain.work()?;
-        let mut busy = Busy(self.slot.lock().await);
+        // Almost always free, and then this is the shorter way.
+        let slot = self.slot.try_lock();
+        let mut busy = Busy(match slot {
+            Ok(slot) => slot,
+            Err(_) => self.slot.lock().await,
+        });
         busy.live()?.call(method.index(), arguments).await
     }
 

@@ -105,10 +105,9 @@ fn read_file(host: &HostInner, entry: &ComponentEntry) -> Result<Vec<u8>> {
 
 fn unlinkable(path: &Path, offer: &Offer, error: &wasmtime::Error) -> Error {
     let missing = offer.missing_imports();
-    let reason = if missing.is_empty() {
-        format!("{error:#}")
+    Error::bad_request(if missing.is_empty() {
+        format!("`{}` cannot be linked: {error:#}", path.display())
     } else {
-        format!("it imports `{}`, which this host does not have", missing.join("`, `"))
-    };
-    Error::bad_request(format!("`{}` cannot be started: {reason}", path.display()))
+        format!("`{}` imports `{}`, which this host does not have", path.display(), missing.join("`, `"))
+    })
 }

@@ -234,7 +234,16 @@ impl<'a> Serializer for ToVal<'a> {
 
     ints! {
         serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64, serialize_i128: i128,
-        serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64
+        serialize_u16: u16, serialize_u32: u32, serialize_u64: u64
+    }
+
+    // Bytes in a plain `Vec<u8>` come one by one, millions of them: they go by no longer way than this.
+    #[inline]
+    fn serialize_u8(self, byte: u8) -> Result<Value, ValueError> {
+        match self.shape {
+            Shape::Int(Int::U8) => Ok(Value::Val(Val::U8(byte))),
+            _ => self.int(byte.into()),
+        }
     }
 
     fn serialize_u128(self, number: u128) -> Result<Value, ValueError> {
