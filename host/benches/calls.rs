@@ -9,6 +9,7 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,7 @@ impl Plan {
         // Promised of a warm call: half as much again as the raw one, or a microsecond more.
         if self.is_measuring && name.starts_with("warm_call") && ours > raw * 1.5 && ours > raw + 1_000.0 {
             self.missed.set(true);
+            print!("MISSED ");
         }
         println!(
             "{name:<24} ours {:>10.2} µs   raw {:>10.2} µs   ratio {:>5.2}   difference {:>7.2} µs",
@@ -190,6 +192,20 @@ async fn records_and_bytes(plan: &Plan, mut sides: Sides) {
         async || drop(bytes.call_async(&mut raw.store, (data.as_slice(),)).await.expect("bytes returns")),
     )
     .await;
+    let owned =
+        func(raw, "test:hooks/probe", "bytes").typed::<(Vec<u8>,), (Vec<u8>,)>(&raw.store).expect("bytes takes bytes");
+    plan.compare(
+        "warm_call/bytes-4MiB-owned",
+        async || {
+            drop(
+                ours.call::<_, serde_bytes::ByteBuf>("bytes", &(serde_bytes::Bytes::new(&data),))
+                    .await
+                    .expect("bytes returns"),
+            )
+        },
+        async || drop(owned.call_async(&mut raw.store, (data.clone(),)).await.expect("bytes returns")),
+    )
+    .await;
     plan.compare(
         "warm_call/bytes-4MiB/sync",
         async || {
@@ -226,7 +242,7 @@ fn on_one_thread(work: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work);
 }
 
-fn main() {
+fn main() -> ExitCode {
     let plan = Plan::of_arguments();
     on_one_thread(async {
         let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/test-cache");
@@ -238,5 +254,9 @@ fn main() {
         cold(&plan, &host, "hooks_async", "test:hooks-async/probe", "async").await;
         host.shutdown().await;
     });
-    assert!(!plan.missed.get(), "a warm call costs more than 1.5 times the raw one, and more than 1 µs more");
+    if plan.missed.get() {
+        println!("MISSED: a warm call is promised to cost at most 1.5 times the raw one, or 1 µs more");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
 }

@@ -45,6 +45,9 @@ impl Bound {
     /// `arguments` is a struct or map by name, a tuple or list by position, or `()` for none. `R` is what the method
     /// returns, or the ok side of its `result`.
     ///
+    /// A `list<u8>` may be a `Vec<u8>` on both sides, which serde hands over byte by byte: 30 ns each. From a few KiB on take
+    /// a type that serializes as bytes, such as those of the crate `serde_bytes`: then it is one copy in and none out.
+    ///
     /// # Errors
     ///
     /// `returned-error` with the method's own error; `bad-request` or `too-large` for arguments that do not fit, before

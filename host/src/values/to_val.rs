@@ -97,6 +97,12 @@ impl<'a> ToVal<'a> {
     }
 
     fn int(self, number: i128) -> Result<Value, ValueError> {
+        // The usual case, without what an option or an error would need.
+        if let Shape::Int(int) = self.shape
+            && let Some(val) = int.val(number)
+        {
+            return Ok(Value::Val(val));
+        }
         self.leaf(Got::Int(number), |shape| match shape {
             Shape::Int(int) => int.val(number),
             Shape::F64 | Shape::F32 => float(shape, number as f64),

@@ -191,7 +191,8 @@ impl<'a> Object<'a> {
     pub(super) fn new(to: ToVal<'a>, wrap: Wrap<'a>) -> Result<Self, ValueError> {
         let members = match to.shape {
             Shape::Record(names, _) => {
-                Members::Record { fields: vec![(String::new(), None); names.len()], next: 0, name: String::new() }
+                let fields = std::iter::repeat_with(|| (String::new(), None)).take(names.len()).collect();
+                Members::Record { fields, next: 0, name: String::new() }
             }
             Shape::Map(..) => Members::Map { pairs: Vec::new(), key: None },
             Shape::Variant(..) | Shape::Result(..) => Members::Case { name: String::new(), value: None },
