@@ -37,7 +37,7 @@ pub enum ErrorKind {
     Draining,
     /// A limit on instances, calls or waiting callers is reached.
     Overloaded,
-    /// A hook or a method ran longer than it may.
+    /// A method or `exit` ran longer than it may; of `build` and `enter` it is their own kind, with the same setting.
     TimedOut,
     /// Something the host itself should have handled.
     Internal,

@@ -158,7 +158,7 @@ impl Live {
     ///
     /// # Errors
     ///
-    /// `build-failed`, `enter-failed` or `overloaded`; the instance is gone then, and no `exit` runs.
+    /// `build-failed`, `enter-failed`, `memory-exceeded` or `overloaded`; the instance is gone then, and no `exit` runs.
     ///
     /// # Cancel safety
     ///

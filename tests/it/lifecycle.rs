@@ -317,3 +317,27 @@ fn assert_names_the_function(error: &Error) {
     let functions = error.guest_backtrace().join("\n");
     assert!(functions.contains("deeper") && functions.contains("deep_inside"), "{error:?}");
 }
+
+#[test]
+fn instances_that_go_without_a_runtime_are_told_once_when_the_host_goes() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (host, instances) = runtime.block_on(async {
+        let host = TestHost::new();
+        let class = probe(&host, "hooks", "").await;
+        let instances = [enter(&class, "exit:print").await.unwrap(), enter(&class, "exit:print").await.unwrap()];
+        (host, instances)
+    });
+    drop(runtime);
+    let printed = host.printed.clone();
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let writer = std::sync::Arc::new(log.reopen().unwrap());
+    let subscriber = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        drop(instances);
+        drop(host);
+    });
+    let log = std::fs::read_to_string(log.path()).unwrap();
+    assert_eq!(log.matches("without `shutdown`").count(), 1, "{log}");
+    assert!(log.contains("instances=2"), "{log}");
+    assert!(!printed.texts().contains(&"printed on stdout".to_owned()), "no exit ran");
+}

@@ -82,8 +82,8 @@ impl Bound {
     ///
     /// # Errors
     ///
-    /// `build-failed`, `enter-failed`, `overloaded` when the host's instances are all in use, `draining` after a shutdown
-    /// began.
+    /// `build-failed`, `enter-failed` or `memory-exceeded` from the hooks, `overloaded` when the host's instances are all in
+    /// use, `draining` after a shutdown began.
     ///
     /// # Cancel safety
     ///

@@ -161,3 +161,40 @@ fn top_directories(root: &Path, files: &[FileEntry]) -> Vec<Directory> {
         .map(|top| Directory { host: root.join(top), guest: format!("/{}", top.display()), writable: false })
         .collect()
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn file(source: &Path, path: &str) -> FileEntry {
+        FileEntry { source: source.to_owned(), path: path.parse().expect("a guest's path") }
+    }
+
+    #[test]
+    fn files_are_laid_out_where_only_their_user_can_enter() {
+        let home = tempfile::tempdir().unwrap();
+        let secret = home.path().join("secret");
+        fs::write(&secret, "s").unwrap();
+        let dir = lay_out("c", &[file(&secret, "/data/secret")]).unwrap().unwrap();
+        assert_eq!(fs::metadata(dir.path()).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(fs::read_to_string(dir.path().join("data/secret")).unwrap(), "s");
+    }
+
+    #[test]
+    fn a_name_that_is_there_is_never_written_over() {
+        let home = tempfile::tempdir().unwrap();
+        let (first, second) = (home.path().join("first"), home.path().join("second"));
+        fs::write(&first, "1").unwrap();
+        fs::write(&second, "2").unwrap();
+        lay_out("c", &[file(&first, "/a"), file(&second, "/a")]).unwrap_err();
+        assert_eq!(fs::read_to_string(first).unwrap(), "1");
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused() {
+        let error = lay_out("c", &[file(Path::new("/dev/null"), "/a")]).unwrap_err();
+        assert!(error.message().contains("neither a file nor a directory"), "{error}");
+    }
+}
