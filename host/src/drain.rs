@@ -48,6 +48,11 @@ impl Drain {
         Working { _token: self.work.token() }
     }
 
+    /// Whether the shutdown has begun.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
     /// Cancelled when work is no longer waited for.
     pub(crate) fn stop_token(&self) -> &CancellationToken {
         &self.stop

@@ -63,7 +63,7 @@ pub use manifest::schema as manifest_schema;
 pub use manifest::{Origin, Setting};
 pub use service::{
     App, Argument, ArgumentReport, Bound, Class, ClassReport, Command, ComponentReport, EntrypointReport,
-    FunctionReport, Host, HostBuilder, ImportReport, Inspection, Instance, Main, Method, NearMissReport, Source,
-    UncallableReport,
+    FunctionReport, Host, HostBuilder, ImportReport, Inspection, Instance, InstanceId, Main, Method, NearMissReport,
+    Source, UncallableReport,
 };
 pub use state::{GuestOutput, OutputLine, OutputOrigin, OutputStream};

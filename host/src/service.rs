@@ -5,6 +5,7 @@
 //! ```
 //! This is the library's surface. It must not know terminals, sockets or exit codes.
 
+mod answer;
 mod app;
 mod bound;
 mod class;
@@ -12,6 +13,7 @@ mod entrypoint;
 mod inspect;
 mod instance;
 mod load;
+mod published;
 mod source;
 mod world;
 
@@ -30,6 +32,8 @@ use crate::error::Result;
 use crate::linker;
 use crate::state::{GuestOutput, State, TracingOutput};
 
+pub(crate) use answer::Answer;
+pub use answer::InstanceId;
 pub use app::App;
 #[cfg(feature = "cli")]
 pub(crate) use app::unknown;
@@ -52,6 +56,8 @@ pub use source::Source;
 #[derive(Clone, Debug)]
 pub struct Host {
     inner: Arc<HostInner>,
+    /// Not among what apps hold of their host, so that apps do not keep themselves alive.
+    published: Arc<published::Published>,
 }
 
 #[derive(Debug)]
@@ -107,7 +113,7 @@ impl Host {
     ///
     /// As [`load`](Self::load).
     pub async fn load_source(&self, source: Source) -> Result<App> {
-        let app = load::load(self.clone(), source).await?;
+        let app = load::load(self.of_apps(), source).await?;
         load::check(&app)?;
         Ok(app)
     }
@@ -132,7 +138,23 @@ impl Host {
     ///
     /// As [`load`](Self::load), but for what is missing.
     pub async fn inspect(&self, source: Source) -> Result<Inspection> {
-        Ok(Inspection::of(&load::load(self.clone(), source).await?))
+        Ok(Inspection::of(&load::load(self.of_apps(), source).await?))
+    }
+
+    /// The host as its apps hold it.
+    fn of_apps(&self) -> Self {
+        Self { inner: self.inner.clone(), published: Arc::default() }
+    }
+
+    /// Whether a shutdown has begun.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.inner.drain.is_draining()
+    }
+
+    /// Bytes that the arguments of one call may have together.
+    pub(crate) fn max_body_bytes(&self) -> usize {
+        self.inner.config.max_body_bytes
     }
 
     /// Ends the host in order: new calls are refused with `draining`, running ones are waited for up to the drain timeout
@@ -203,7 +225,7 @@ impl HostBuilder {
             instances: instance::Registry::default(),
             next_instance: AtomicU64::new(1),
         };
-        Ok(Host { inner: Arc::new(inner) })
+        Ok(Host { inner: Arc::new(inner), published: Arc::default() })
     }
 
     /// Sets how many instances may be alive at once in this host. Default 1,000. Address space is reserved for all of them.

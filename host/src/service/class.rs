@@ -111,6 +111,15 @@ impl Class {
         Ok(Bound::new(self.clone(), values, key))
     }
 
+    /// The name of the app it belongs to.
+    pub fn app_name(&self) -> &str {
+        &self.inner.app
+    }
+
+    pub(crate) fn settings(&self) -> &ClassSettings {
+        &self.inner.settings
+    }
+
     pub(crate) fn limits(&self) -> Limits {
         self.inner.blueprint.bounds.values
     }
@@ -124,7 +133,7 @@ impl Class {
     }
 
     /// Refuses arguments that are larger together than the host allows.
-    pub(super) fn check_body(&self, method: &str, arguments: &[Value]) -> Result<()> {
+    pub(crate) fn check_body(&self, method: &str, arguments: &[Value]) -> Result<()> {
         let max = self.inner.host.inner.config.max_body_bytes;
         let size: usize = arguments.iter().map(Value::payload_bytes).sum();
         if size <= max {
@@ -190,7 +199,7 @@ impl<'a> Method<'a> {
         self.index
     }
 
-    fn settings(&self) -> Option<&'a crate::manifest::MethodSettings> {
+    pub(crate) fn settings(&self) -> Option<&'a crate::manifest::MethodSettings> {
         self.class.inner.settings.methods.get(self.name())
     }
 }

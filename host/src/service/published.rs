@@ -1,0 +1,71 @@
+//! The apps that fronts can reach by name.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::Host;
+use super::app::{App, unknown};
+use crate::error::Result;
+
+/// The apps of a host that answer under their names.
+#[derive(Debug, Default)]
+pub(super) struct Published {
+    apps: RwLock<Arc<BTreeMap<String, App>>>,
+    generation: AtomicU64,
+}
+
+impl Host {
+    /// Makes an app answer under its name: at the web front, and to whoever asks for it by [`app`](Self::app).
+    ///
+    /// An app of the same name is replaced, and given back: what runs in it runs on, its idle instances exit.
+    pub fn publish(&self, app: &App) -> Option<App> {
+        let before = self.published.change(|apps| apps.insert(app.name().to_owned(), app.clone()));
+        before.inspect(App::retire)
+    }
+
+    /// Takes an app out of reach. What runs in it runs on, its idle instances exit.
+    ///
+    /// # Errors
+    ///
+    /// `not-found`, naming the nearest apps.
+    pub fn unpublish(&self, name: &str) -> Result<App> {
+        let app = self.app(name)?;
+        self.published.change(|apps| apps.remove(name));
+        app.retire();
+        Ok(app)
+    }
+
+    /// Finds a published app by name.
+    ///
+    /// # Errors
+    ///
+    /// `not-found`, naming the nearest apps.
+    pub fn app(&self, name: &str) -> Result<App> {
+        let apps = self.apps();
+        apps.get(name).cloned().ok_or_else(|| {
+            let known: Vec<_> = apps.keys().cloned().collect();
+            unknown(format!("there is no app `{name}`"), name, &known, "apps")
+        })
+    }
+
+    /// The published apps by name, as they are now.
+    #[must_use]
+    pub fn apps(&self) -> Arc<BTreeMap<String, App>> {
+        self.published.apps.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Counts the changes of [`Host::apps`], so that what is derived from them is made anew only after one.
+    pub(crate) fn apps_generation(&self) -> u64 {
+        self.published.generation.load(Ordering::Acquire)
+    }
+}
+
+impl Published {
+    fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<String, App>) -> T) -> T {
+        let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = change(Arc::make_mut(&mut apps));
+        self.generation.fetch_add(1, Ordering::Release);
+        changed
+    }
+}
