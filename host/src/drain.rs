@@ -20,6 +20,7 @@ pub(crate) struct Drain {
     draining: AtomicBool,
     work: TaskTracker,
     stop: CancellationToken,
+    drivers: TaskTracker,
 }
 
 /// Held while a piece of work is under way.
@@ -56,6 +57,11 @@ impl Drain {
     /// Cancelled when work is no longer waited for.
     pub(crate) fn stop_token(&self) -> &CancellationToken {
         &self.stop
+    }
+
+    /// The tasks that shared instances run in; each ends with its instance.
+    pub(crate) fn drivers(&self) -> &TaskTracker {
+        &self.drivers
     }
 
     /// Refuses new work, waits up to `grace` for what runs and tells the rest to stop.

@@ -5,6 +5,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -118,6 +119,7 @@ struct Inner {
     value: Option<serde_json::Value>,
     backtrace: Vec<String>,
     stderr: Option<String>,
+    retry_after: Option<Duration>,
 }
 
 impl Error {
@@ -130,6 +132,7 @@ impl Error {
             value: None,
             backtrace: Vec::new(),
             stderr: None,
+            retry_after: None,
         }))
     }
 
@@ -137,6 +140,12 @@ impl Error {
     pub(crate) fn with_limit(mut self, setting: impl Into<String>, limit: impl Into<String>) -> Self {
         self.0.setting = Some(setting.into());
         self.0.limit = Some(limit.into());
+        self
+    }
+
+    /// Says when the same call may succeed.
+    pub(crate) fn with_retry_after(mut self, after: Duration) -> Self {
+        self.0.retry_after = Some(after);
         self
     }
 
@@ -227,6 +236,11 @@ impl Error {
     /// Whether the same call may succeed later without a change: there was no room, or the host was draining.
     pub fn is_retryable(&self) -> bool {
         self.fault() == Fault::Capacity
+    }
+
+    /// After how long the same call may succeed, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
     }
 
     /// The error as every way in prints it: `{"error": {"kind", "message", "setting"?, "limit"?, "value"?, …}}`.

@@ -5,6 +5,7 @@
 //! names of settings' files.
 
 mod failure;
+mod shared;
 mod typed;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::values::json::Json;
 use crate::values::{Limits, Shape, Value};
 
 use failure::Attempt;
+pub(crate) use shared::{CallSlot, SharedLive};
 use typed::{Callee, Prepared};
 
 /// How much later than the epoch's deadline the timer fires that stops guests which wait: a guest that runs is stopped by
@@ -82,6 +84,8 @@ pub(crate) struct Live {
     instance: wasmtime::component::Instance,
     life: Lifecycle,
     blueprint: Arc<Blueprint>,
+    /// What memories had when the component was instantiated: its initial image, which all instances map from one file.
+    image_bytes: u64,
     /// The methods called so far, by their place in the blueprint: looking one up and checking its type is done once.
     methods: Vec<Option<Callee>>,
 }
@@ -198,7 +202,8 @@ impl Live {
             }
         };
         let methods = (0..blueprint.methods.len()).map(|_| None).collect();
-        Ok(Self { store, instance, life: Lifecycle::new(), blueprint, methods })
+        let image_bytes = store.data().memory.used_bytes();
+        Ok(Self { store, instance, life: Lifecycle::new(), blueprint, image_bytes, methods })
     }
 
     async fn build(&mut self) -> Result<()> {
@@ -312,6 +317,11 @@ impl Live {
     /// Bytes in all of the guest's memories and tables.
     pub(crate) fn memory_bytes(&self) -> u64 {
         self.store.data().memory.used_bytes()
+    }
+
+    /// Bytes of it beyond those that were there when the component was instantiated.
+    pub(crate) fn grown_bytes(&self) -> u64 {
+        self.memory_bytes().saturating_sub(self.image_bytes)
     }
 
     fn begin(&mut self, step: Step) -> Result<()> {

@@ -37,6 +37,7 @@
 #[doc(hidden)]
 pub mod cli;
 
+mod pool;
 #[doc(hidden)]
 pub mod raw;
 mod service;

@@ -33,7 +33,7 @@ mod shapes;
 mod tests;
 mod units;
 
-pub(crate) use class::{ClassSection, EnvValue, FileEntry, MountEntry, SnapshotMode};
+pub(crate) use class::{ClassSection, EnvValue, FileEntry, MinInstances, MountEntry, SnapshotMode};
 pub(crate) use problem::ManifestError;
 pub use resolver::{Origin, Setting};
 pub use schema::schema;

@@ -40,6 +40,9 @@ pub struct State {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
     at: Option<Instant>,
+    /// Ticks of the epoch that guest code may still see, where several calls share the store: time on the clock says
+    /// nothing there, for it passes while all of them wait.
+    ticks_left: Option<u64>,
     passed: bool,
 }
 
@@ -47,8 +50,25 @@ impl Deadline {
     /// Starts a new span of time, without end for `None`, and forgets whether the last one was kept.
     pub(crate) fn set(&mut self, timeout: Option<Duration>) -> Option<Instant> {
         self.at = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        self.ticks_left = None;
         self.passed = false;
         self.at
+    }
+
+    /// Lets guest code run for this long, all calls together, counted while it runs.
+    pub(crate) fn allow_ticks(&mut self, time: Duration) {
+        self.at = None;
+        self.ticks_left = Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    /// Whether the guest has to stop at this tick of the epoch.
+    fn is_over(&mut self) -> bool {
+        let is_over = self.at.is_some_and(|at| Instant::now() >= at) || self.ticks_left == Some(0);
+        if let Some(left) = &mut self.ticks_left {
+            *left = left.saturating_sub(1);
+        }
+        self.passed |= is_over;
+        is_over
     }
 
     /// Whether the guest was stopped because the time was over.
@@ -80,7 +100,7 @@ impl State {
             #[cfg(feature = "http")]
             http_policy: wasi::NoOutbound,
             memory: MemoryLimiter::new(max_memory_bytes, limits),
-            deadline: Deadline { at: None, passed: false },
+            deadline: Deadline { at: None, ticks_left: None, passed: false },
             output,
         };
         let mut store = Store::new(engine, state);
@@ -89,9 +109,7 @@ impl State {
         store.set_max_component_handles(limits.max_handles);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
-            let deadline = &mut context.data_mut().deadline;
-            if deadline.at.is_some_and(|at| Instant::now() >= at) {
-                deadline.passed = true;
+            if context.data_mut().deadline.is_over() {
                 return Ok(UpdateDeadline::Interrupt);
             }
             // Other guests and the host's own tasks get a turn every tick.

@@ -67,7 +67,9 @@ impl App {
     }
 
     /// Lets idle instances exit, and each other one when its call is done.
-    pub(super) fn retire(&self) {}
+    pub(super) fn retire(&self) {
+        self.classes().for_each(|class| class.inner.pools.retire());
+    }
 
     pub(super) fn entrypoints(&self) -> impl Iterator<Item = &EntrypointInner> {
         self.inner.entrypoints.iter()

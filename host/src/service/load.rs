@@ -44,6 +44,9 @@ pub(super) fn check(app: &App) -> Result<()> {
     for blueprint in classes.chain(app.entrypoints().map(|entrypoint| &entrypoint.blueprint)) {
         blueprint.setup.as_ref().map_err(Error::clone)?;
     }
+    for class in app.classes() {
+        class.kept()?;
+    }
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use super::super::app::{AppInner, unknown};
 use super::super::class::{Class, ClassInner};
 use super::super::entrypoint::EntrypointInner;
 use super::super::inspect::ComponentReport;
+use super::super::keeper::ClassKeeper;
 use super::super::world::World;
 use super::Loaded;
 use super::names::as_bad_request;
@@ -18,6 +19,7 @@ use crate::component::{Entrypoint, Handler, Interface, Offer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::instance::{Blueprint, Bounds, Setup};
 use crate::manifest::{ClassSection, ClassSettings, ComponentEntry, Manifest, Origin, Section};
+use crate::pool::{self, Pools};
 use crate::state::State;
 use crate::values::{Limits, Signature, What};
 
@@ -135,6 +137,8 @@ impl Shared<'_> {
             methods: sorted.methods.clone(),
             ..self.blueprint(&settings, &world)
         };
+        let blueprint = Arc::new(blueprint);
+        let pools = self.pools(app, &name, &settings, &blueprint, &parameters)?;
         let inner = ClassInner {
             host: self.host.clone(),
             app: app.to_owned(),
@@ -142,15 +146,48 @@ impl Shared<'_> {
             export,
             component: self.entry.name.clone(),
             settings,
-            blueprint: Arc::new(blueprint),
+            blueprint,
             hooks: sorted,
             parameters,
             arguments,
             uncallable,
             handler,
+            pools,
             _world: world.ok(),
         };
         Ok(Class { inner: Arc::new(inner) })
+    }
+
+    fn pools(
+        &self,
+        app: &str,
+        class: &str,
+        settings: &ClassSettings,
+        blueprint: &Arc<Blueprint>,
+        parameters: &Signature,
+    ) -> Result<Pools<ClassKeeper>> {
+        if settings.concurrency > 1 && !blueprint.methods.iter().any(|method| method.is_async) {
+            return Err(Error::bad_request(format!(
+                "`class.{class}.concurrency` = {}: calls share an instance only where methods are `async func`, and this \
+                 class has none",
+                settings.concurrency
+            ))
+            .with_limit("concurrency", "1"));
+        }
+        let host = &self.host.inner;
+        let keeper = ClassKeeper::new(host, blueprint.clone(), (app, class), parameters.clone(), settings.concurrency);
+        let pool_settings = pool::Settings {
+            limits: pool::Limits {
+                buffer_instances: settings.buffer_instances,
+                max_instances: settings.max_instances,
+                concurrency: settings.concurrency,
+                max_waiting: settings.max_waiting,
+                idle_timeout: settings.idle_timeout,
+            },
+            wait_timeout: settings.wait_timeout,
+            max_calls: settings.max_calls.map(|calls| (calls.least, calls.most)),
+        };
+        Ok(Pools::new(keeper, pool_settings, host.budget.app(app, std::time::Instant::now())))
     }
 
     fn entrypoint(&self, entrypoint: Entrypoint, settings: ClassSettings) -> Result<EntrypointInner> {
