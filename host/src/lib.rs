@@ -21,7 +21,7 @@
 //! # Features
 //!
 //! - `cli` (default): the `wasmhost` program. Embedders drop it with `default-features = false`.
-//! - `http` (default): links `wasi:http` for guests.
+//! - `http` (default): the web front, [`WebService`], and `wasi:http` for guests.
 
 #![cfg_attr(
     not(feature = "cli"),
@@ -39,6 +39,9 @@ pub mod cli;
 
 #[doc(hidden)]
 pub mod raw;
+#[cfg(feature = "http")]
+mod web;
+
 mod service;
 
 mod artifact;
@@ -66,4 +69,6 @@ pub use service::{
     FunctionReport, Host, HostBuilder, ImportReport, Inspection, Instance, InstanceId, Main, Method, NearMissReport,
     Source, UncallableReport,
 };
+#[cfg(feature = "http")]
+pub use web::{Body, ResponseFuture, WebService};
 pub use state::{GuestOutput, OutputLine, OutputOrigin, OutputStream};

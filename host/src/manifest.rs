@@ -36,6 +36,10 @@ mod units;
 pub(crate) use class::{ClassSection, EnvValue, FileEntry, MountEntry, SnapshotMode};
 pub(crate) use problem::ManifestError;
 pub use resolver::{Origin, Setting};
+#[cfg(feature = "http")]
+pub(crate) use class::Cors;
+#[cfg(feature = "http")]
+pub(crate) use route::{HttpMethod, Route, Segment};
 pub use schema::schema;
 pub(crate) use settings::{ClassSettings, MethodSettings};
 
