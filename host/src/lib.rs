@@ -69,6 +69,6 @@ pub use service::{
     FunctionReport, Host, HostBuilder, ImportReport, Inspection, Instance, InstanceId, Main, Method, NearMissReport,
     Source, UncallableReport,
 };
+pub use state::{GuestOutput, OutputLine, OutputOrigin, OutputStream};
 #[cfg(feature = "http")]
 pub use web::{Body, ResponseFuture, WebService};
-pub use state::{GuestOutput, OutputLine, OutputOrigin, OutputStream};

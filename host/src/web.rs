@@ -112,6 +112,12 @@ impl WebService {
         self.with(|shared| shared.readiness = readiness)
     }
 
+    /// The class that answers at the own host name of a published app.
+    #[cfg(feature = "cli")]
+    pub(crate) fn own_class(&self, app: &str) -> Option<String> {
+        self.shared.table().own_class(app).map(str::to_owned)
+    }
+
     /// Answers a request, without a box around it.
     pub(crate) async fn respond<B>(self, request: Request<B>) -> Response<Body>
     where

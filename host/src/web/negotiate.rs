@@ -100,10 +100,13 @@ mod tests {
 
     #[test]
     fn json_is_json_with_any_vendors_name_and_in_utf_8() {
-        for text in ["application/json", "Application/JSON; charset=UTF-8", "application/problem+json;charset=\"utf-8\""] {
+        for text in
+            ["application/json", "Application/JSON; charset=UTF-8", "application/problem+json;charset=\"utf-8\""]
+        {
             assert!(is_json(text), "{text}");
         }
-        for text in ["", "text/json", "application/json; charset=latin1", "+json", "application/x-www-form-urlencoded"] {
+        for text in ["", "text/json", "application/json; charset=latin1", "+json", "application/x-www-form-urlencoded"]
+        {
             assert!(!is_json(text), "{text}");
         }
     }

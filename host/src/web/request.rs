@@ -187,9 +187,8 @@ fn inputs(
         inputs.put_query(place, &decode::segment(text)).map_err(Error::from)?;
     }
     for (name, text) in decode::pairs(query.unwrap_or_default()) {
-        let (name, text) = decode::query(name)
-            .and_then(|name| Ok((name, decode::query(text)?)))
-            .map_err(|_| malformed("query"))?;
+        let (name, text) =
+            decode::query(name).and_then(|name| Ok((name, decode::query(text)?))).map_err(|_| malformed("query"))?;
         inputs.take_query(&name, &text).map_err(Error::from)?;
     }
     if !body.is_empty() {

@@ -168,6 +168,9 @@ mod tests {
         assert_eq!(of(string(), &Shape::String, false), (200, plain, r#"Body(Some(b"\xc3\xa9"))"#.into()));
         assert_eq!(of(string(), &Shape::String, true), (200, json.clone(), r#"Body(Some(b"\"\xc3\xa9\""))"#.into()));
         let none = Value::Val(Val::Option(None));
-        assert_eq!(of(none, &Shape::Option(Box::new(Shape::String)), false), (200, json, r#"Body(Some(b"null"))"#.into()));
+        assert_eq!(
+            of(none, &Shape::Option(Box::new(Shape::String)), false),
+            (200, json, r#"Body(Some(b"null"))"#.into())
+        );
     }
 }

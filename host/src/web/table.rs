@@ -100,6 +100,12 @@ impl Table {
         }
     }
 
+    /// The class that answers at the app's own host name.
+    #[cfg(feature = "cli")]
+    pub(super) fn own_class(&self, app: &str) -> Option<&str> {
+        self.apps.get(app)?.own().ok().map(|entry| entry.class.name())
+    }
+
     /// Finds the class of `/{app}/{class}/…`.
     fn by_path<'t, 'p>(&'t self, path: &'p str, readiness: &Readiness) -> Result<(&'t Entry, &'p str), Error> {
         let Some(whole) = segments(path) else {

@@ -21,10 +21,16 @@ pub(super) enum Stage {
 }
 
 /// The stage of one server, and who waits for the next.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Stages {
     reached: AtomicU8,
     waiting: Mutex<Slab<Waker>>,
+}
+
+impl Default for Stages {
+    fn default() -> Self {
+        Self { reached: AtomicU8::new(Stage::Open as u8), waiting: Mutex::default() }
+    }
 }
 
 impl Stages {

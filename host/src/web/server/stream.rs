@@ -35,9 +35,10 @@ impl<S> Stream<S> {
         }
         let timeout = self.write_timeout;
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
-        stalled.as_mut().poll(cx).map(|()| {
-            Err(io::Error::new(io::ErrorKind::TimedOut, format!("the client read nothing for {timeout:?}")))
-        })
+        stalled
+            .as_mut()
+            .poll(cx)
+            .map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, format!("the client read nothing for {timeout:?}"))))
     }
 }
 
