@@ -9,11 +9,14 @@ mod complete;
 mod context;
 mod inspect;
 mod interrupts;
+mod listing;
 mod options;
 mod run;
+mod serve;
 mod target;
 mod terminal;
 mod usage;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -30,7 +33,7 @@ pub fn main() -> ExitCode {
         Err(error) => return terminal::print_clap(&error),
     };
     terminal::start_logging(cli.common.verbose);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime(&cli.verb) {
         Ok(runtime) => runtime,
         Err(error) => return terminal::report(&Failure::from(crate::error::Error::io("the async runtime", error))),
     };
@@ -43,10 +46,26 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Polls of tasks on a worker before it looks at its sockets and timers. A guest that computes takes a millisecond of each
+/// poll, and tokio's default of 61 would hold the others up for as many.
+const POLLS_BETWEEN_EVENTS: u32 = 7;
+
+fn runtime(verb: &Verb) -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Verb::Serve(args) = verb {
+        builder.event_interval(POLLS_BETWEEN_EVENTS);
+        if let Some(workers) = args.workers {
+            builder.worker_threads(workers.get());
+        }
+    }
+    builder.enable_all().build()
+}
+
 async fn verb(cli: Cli) -> Outcome {
     match cli.verb {
         Verb::Inspect(args) => inspect::inspect(&cli.common, args).await,
         Verb::Run(args) => run::run(&cli.common, args).await,
+        Verb::Serve(args) => serve::serve(&cli.common, args).await,
         Verb::Build(args) => build::build_verb(args).await,
         Verb::Completions { shell } => complete::completions(shell),
     }

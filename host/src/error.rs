@@ -16,6 +16,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum ErrorKind {
     /// The caller's names, values or files do not fit what they are for.
     BadRequest,
+    /// A path of the web front that answers other verbs than this one.
+    MethodNotAllowed,
     /// A value or a file is larger than its limit.
     TooLarge,
     /// The host was not told to allow this (`--allow-env`, `--allow-mount`).
@@ -34,6 +36,8 @@ pub enum ErrorKind {
     BuildFailed,
     /// The `enter` hook failed, so that no instance could be made.
     EnterFailed,
+    /// The app is being built or loaded, for the first time since the host began.
+    Starting,
     /// The host is shutting down.
     Draining,
     /// A limit on instances, calls or waiting callers is reached.
@@ -81,6 +85,7 @@ impl ErrorKind {
     fn row(self) -> (&'static str, u16, u8, Fault) {
         match self {
             Self::BadRequest => ("bad-request", 400, 2, Fault::Caller),
+            Self::MethodNotAllowed => ("method-not-allowed", 405, 2, Fault::Caller),
             Self::TooLarge => ("too-large", 413, 2, Fault::Caller),
             Self::Forbidden => ("forbidden", 403, 3, Fault::Caller),
             Self::NotFound => ("not-found", 404, 4, Fault::Caller),
@@ -90,6 +95,7 @@ impl ErrorKind {
             Self::MemoryExceeded => ("memory-exceeded", 500, 1, Fault::Guest),
             Self::BuildFailed => ("build-failed", 422, 1, Fault::Guest),
             Self::EnterFailed => ("enter-failed", 503, 1, Fault::Guest),
+            Self::Starting => ("starting", 503, 6, Fault::Capacity),
             Self::Draining => ("draining", 503, 6, Fault::Capacity),
             Self::Overloaded => ("overloaded", 429, 7, Fault::Capacity),
             Self::TimedOut => ("timed-out", 504, 8, Fault::Guest),
@@ -180,6 +186,13 @@ impl Error {
         self
     }
 
+    /// Says when the same call may go well.
+    #[cfg_attr(not(test), allow(dead_code, reason = "set by pools, which know their back-off"))]
+    pub(crate) fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
+    }
+
     /// The same failure told from further out: `enter-failed` because of a trap keeps the trap's backtrace and limits.
     pub(crate) fn wrap(mut self, kind: ErrorKind, context: &str) -> Self {
         self.0.kind = kind;
@@ -233,6 +246,11 @@ impl Error {
         self.0.stderr.as_deref()
     }
 
+    /// How long to wait before the same call may go well, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
     /// Whether the same call may succeed later without a change: there was no room, or the host was draining.
     pub fn is_retryable(&self) -> bool {
         self.fault() == Fault::Capacity
@@ -245,6 +263,25 @@ impl Error {
 
     /// The error as every way in prints it: `{"error": {"kind", "message", "setting"?, "limit"?, "value"?, …}}`.
     pub fn to_json(&self) -> serde_json::Value {
+        let mut error = self.fields();
+        if !self.0.backtrace.is_empty() {
+            error.insert("backtrace".into(), self.0.backtrace.clone().into());
+        }
+        if let Some(stderr) = self.guest_stderr() {
+            error.insert("stderr".into(), stderr.into());
+        }
+        in_error(error)
+    }
+
+    /// The error for a caller who is not the guest's owner: like [`to_json`](Self::to_json), without the guest's functions
+    /// and what it printed.
+    #[cfg(feature = "http")]
+    pub(crate) fn to_public_json(&self) -> serde_json::Value {
+        in_error(self.fields())
+    }
+
+    /// What everybody may see.
+    fn fields(&self) -> serde_json::Map<String, serde_json::Value> {
         let mut error = serde_json::Map::new();
         error.insert("kind".into(), self.kind().as_str().into());
         error.insert("message".into(), self.message().into());
@@ -257,13 +294,7 @@ impl Error {
         if let Some(value) = self.value() {
             error.insert("value".into(), value.clone());
         }
-        if !self.0.backtrace.is_empty() {
-            error.insert("backtrace".into(), self.0.backtrace.clone().into());
-        }
-        if let Some(stderr) = self.guest_stderr() {
-            error.insert("stderr".into(), stderr.into());
-        }
-        serde_json::Value::Object([("error".to_owned(), error.into())].into_iter().collect())
+        error
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -287,6 +318,10 @@ impl Error {
         };
         Self::new(kind, format!("{what}: {error}"))
     }
+}
+
+fn in_error(fields: serde_json::Map<String, serde_json::Value>) -> serde_json::Value {
+    serde_json::Value::Object([("error".to_owned(), fields.into())].into_iter().collect())
 }
 
 impl fmt::Display for Error {

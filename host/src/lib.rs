@@ -21,7 +21,7 @@
 //! # Features
 //!
 //! - `cli` (default): the `wasmhost` program. Embedders drop it with `default-features = false`.
-//! - `http` (default): links `wasi:http` for guests.
+//! - `http` (default): the web front, [`WebService`], and `wasi:http` for guests.
 
 #![cfg_attr(
     not(feature = "cli"),
@@ -40,6 +40,9 @@ pub mod cli;
 mod pool;
 #[doc(hidden)]
 pub mod raw;
+#[cfg(feature = "http")]
+mod web;
+
 mod service;
 
 mod artifact;
@@ -68,3 +71,5 @@ pub use service::{
     Source, UncallableReport,
 };
 pub use state::{GuestOutput, OutputLine, OutputOrigin, OutputStream};
+#[cfg(feature = "http")]
+pub use web::{Body, ResponseFuture, WebService};

@@ -33,11 +33,17 @@ mod shapes;
 mod tests;
 mod units;
 
+#[cfg(feature = "http")]
+pub(crate) use class::Cors;
 pub(crate) use class::{ClassSection, EnvValue, FileEntry, MinInstances, MountEntry, SnapshotMode};
 pub(crate) use problem::ManifestError;
 pub use resolver::{Origin, Setting};
+#[cfg(feature = "http")]
+pub(crate) use route::{HttpMethod, Route, Segment};
 pub use schema::schema;
 pub(crate) use settings::{ClassSettings, MethodSettings};
+#[cfg(feature = "cli")]
+pub(crate) use units::TimeSpan;
 
 use document::Document;
 use names::fit_name;

@@ -38,7 +38,7 @@ use crate::state::{GuestOutput, State, TracingOutput};
 pub(crate) use answer::Answer;
 pub use answer::InstanceId;
 pub use app::App;
-#[cfg(feature = "cli")]
+#[cfg(feature = "http")]
 pub(crate) use app::unknown;
 pub use bound::Bound;
 pub use class::{Argument, Class, Method};

@@ -17,6 +17,7 @@ pub(crate) mod describe;
 pub(crate) mod error;
 mod from_val;
 mod from_val_parts;
+pub(crate) mod inputs;
 pub(crate) mod json;
 pub(crate) mod literal;
 mod names;

@@ -1,9 +1,14 @@
 //! Every verb and flag of the program, each defined once: parsing, `--help` and completion all come from here.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::manifest::TimeSpan;
 
 /// Runs functions compiled to WebAssembly: classes with lifecycle hooks, parameters and typed methods.
 #[derive(Debug, Parser)]
@@ -47,6 +52,8 @@ pub(super) enum Verb {
     Inspect(InspectArgs),
     /// Call a method in an instance of its own, or run an entrypoint
     Run(RunArgs),
+    /// Answer HTTP requests with the methods that have a `web` route
+    Serve(ServeArgs),
     /// Run the build commands of a manifest's components
     Build(BuildArgs),
     /// Print a completion script for a shell
@@ -108,6 +115,91 @@ pub(super) struct RunArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Requests are matched by host, else by path; DOMAIN is `localhost` and each `--domain`:
+  http://{app}--{class}.DOMAIN/…  a class
+  http://{app}.DOMAIN/…           the only class with routes, or the one with `default = true`
+  /{app}/{class}/…                a class, at any other host
+  /…                              the app, if SOURCE is only one
+
+The first SIGINT or SIGTERM lets requests end and instances exit, a second one does not wait.
+
+Examples:
+  wasmhost serve examples/parameterized
+  wasmhost serve shop blog --listen 0.0.0.0:80 --domain example.org
+  wasmhost serve --watch --expose-methods")]
+pub(super) struct ServeArgs {
+    /// What to serve: directories with `wasmhost.toml`, such files, or components
+    #[arg(default_value = ".", value_name = "SOURCE", value_hint = clap::ValueHint::AnyPath)]
+    pub(super) sources: Vec<String>,
+
+    /// Listen here; with port 0 on a free port, which is printed
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(super) listen: SocketAddr,
+
+    /// Answer hosts below this domain, besides those below `localhost`; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = domain)]
+    pub(super) domain: Vec<String>,
+
+    /// Let every method answer `POST /{method}`; only on a loopback address
+    #[arg(long)]
+    pub(super) expose_methods: bool,
+
+    /// Build and load an app again when its files change; the last version that worked is served meanwhile
+    #[arg(long)]
+    pub(super) watch: bool,
+
+    /// Do not run the manifests' build commands
+    #[arg(long)]
+    pub(super) no_build: bool,
+
+    /// Print what is served as one line of JSON, once it is
+    #[arg(long)]
+    pub(super) json: bool,
+
+    /// How long requests may go on after a signal
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub(super) drain_timeout: Duration,
+
+    /// How long a client may take to send the head of a request
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub(super) header_timeout: Duration,
+
+    /// How long a client may take to send a body of parameters and arguments
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub(super) body_timeout: Duration,
+
+    /// How many instances may be alive at once [default: 1000]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) max_instances: Option<u32>,
+
+    /// How many threads run guests [default: one for each core]
+    #[arg(long, value_name = "COUNT")]
+    pub(super) workers: Option<NonZeroUsize>,
+
+    /// Keep the server's data in this directory [default: keep nothing]
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    #[allow(dead_code, reason = "read by the control API")]
+    pub(super) data_dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) permissions: Permissions,
+}
+
+/// A duration as manifests spell it.
+fn duration(text: &str) -> Result<Duration, String> {
+    text.parse().map(|span: TimeSpan| span.duration()).map_err(|error| error.to_string())
+}
+
+fn domain(text: &str) -> Result<String, String> {
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    let is_domain = text.len() <= 253 && text.strip_suffix('.').unwrap_or(text).split('.').all(is_label);
+    if is_domain { Ok(text.to_owned()) } else { Err("it is no domain name, such as `example.org`".to_owned()) }
+}
+
+#[derive(Debug, Args)]
 pub(super) struct BuildArgs {
     /// A directory with `wasmhost.toml`, or that file
     #[arg(default_value = ".", value_hint = clap::ValueHint::AnyPath)]
@@ -134,6 +226,18 @@ mod tests {
     #[test]
     fn the_definition_holds_together() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_spelled_as_in_manifests_and_domains_are_names() {
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert!(duration("30").unwrap_err().contains("no unit"));
+        for text in ["example.org", "localhost.", "a-b.c_d.9"] {
+            assert!(domain(text).is_ok(), "{text}");
+        }
+        for text in ["", ".", "a..b", "http://a", "a:80", "a/b", "*.a"] {
+            assert!(domain(text).is_err(), "{text}");
+        }
     }
 
     #[test]

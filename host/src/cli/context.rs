@@ -7,7 +7,7 @@ use etcetera::BaseStrategy;
 use super::args::{Common, Permissions};
 use super::terminal::{GuestLines, say};
 use crate::error::{Error, ErrorKind};
-use crate::service::{Host, Source};
+use crate::service::{Host, HostBuilder, Source};
 
 /// Instances one command needs at most: its own, and one that is still being dropped. Small pools start faster.
 const MAX_INSTANCES: u32 = 4;
@@ -18,11 +18,18 @@ const MAX_INSTANCES: u32 = 4;
 ///
 /// As [`HostBuilder::build`](crate::service::HostBuilder::build).
 pub(super) fn host(common: &Common, permissions: &Permissions) -> Result<Host, Error> {
-    let mut builder = Host::builder()
-        .max_instances(MAX_INSTANCES)
-        .guest_output(GuestLines)
-        // Whoever runs a method by hand wants to see all it prints.
-        .guest_output_rate(u64::MAX, u64::MAX);
+    // Whoever runs a method by hand wants to see all it prints.
+    let builder = Host::builder().max_instances(MAX_INSTANCES).guest_output_rate(u64::MAX, u64::MAX);
+    configured(common, permissions, builder)
+}
+
+/// A host with these limits, and with permissions and cache as on the command line.
+///
+/// # Errors
+///
+/// As [`HostBuilder::build`].
+pub(super) fn configured(common: &Common, permissions: &Permissions, builder: HostBuilder) -> Result<Host, Error> {
+    let mut builder = builder.guest_output(GuestLines);
     for name in &permissions.allow_env {
         builder = builder.allow_env(name);
     }

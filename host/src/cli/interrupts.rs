@@ -30,6 +30,21 @@ impl Interrupts {
         }
     }
 
+    /// Waits for the next one, and gives the exit code of a program that it ends, as shells have it.
+    #[cfg(unix)]
+    pub(super) async fn next_code(&mut self) -> u8 {
+        tokio::select! {
+            _ = self.interrupt.recv() => 130,
+            _ = self.terminate.recv() => 143,
+        }
+    }
+
+    #[cfg(not(unix))]
+    pub(super) async fn next_code(&mut self) -> u8 {
+        self.next().await;
+        130
+    }
+
     #[cfg(not(unix))]
     pub(super) fn listen() -> Result<Self> {
         Ok(Self {})

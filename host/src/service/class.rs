@@ -96,6 +96,12 @@ impl Class {
         Err(super::app::unknown(what, name, &known, "methods"))
     }
 
+    /// The method at this place among [`methods`](Self::methods).
+    #[cfg(feature = "http")]
+    pub(crate) fn method_at(&self, index: usize) -> Method<'_> {
+        Method { class: self, index }
+    }
+
     /// Binds the class with parameters: a struct or map by name, a tuple or list by position, `()` for the defaults.
     ///
     /// Names are compared with `_` = `-`; what is left out has its default. Two that are equal after that belong to one pool.

@@ -74,6 +74,12 @@ impl Source {
         &self.path
     }
 
+    /// The files of the components, in the manifest's order.
+    #[cfg(feature = "cli")]
+    pub(crate) fn component_files(&self) -> impl Iterator<Item = &Path> {
+        self.manifest.components.iter().map(|component| component.source.as_path())
+    }
+
     /// The build commands of the components, with the components' names, in the manifest's order.
     pub fn build_commands(&self) -> impl Iterator<Item = (&str, &str)> {
         self.manifest

@@ -156,7 +156,7 @@ impl Signature {
 /// The arguments given so far.
 #[derive(Debug)]
 pub(super) struct Given<'a> {
-    signature: &'a Signature,
+    pub(super) signature: &'a Signature,
     pub(super) values: Vec<Option<Value>>,
 }
 

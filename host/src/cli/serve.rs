@@ -1,0 +1,205 @@
+//! `wasmhost serve`: apps answer over HTTP until a signal ends it.
+//!
+//! ```text
+//!  bind ─▶ answer 503 ─▶ per source: build, load, publish ─▶ print what is served ─▶ signal ─▶ drain ─▶ exits
+//! ```
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use super::args::{Common, ServeArgs};
+use super::interrupts::Interrupts;
+use super::terminal::{self, Outcome, say, with_patience};
+use super::watch::Watcher;
+use super::{build, context, listing};
+use crate::error::{Error, ErrorKind};
+use crate::service::{App, Host, Source};
+use crate::web::{Options, Phase, Readiness, Server, WebService};
+
+/// How long a drain may take before a line says what it waits for.
+const DRAIN_PATIENCE: Duration = Duration::from_millis(100);
+
+pub(super) async fn serve(common: &Common, args: ServeArgs) -> Outcome {
+    let mut interrupts = Interrupts::listen()?;
+    check_exposure(&args)?;
+    let sources = sources(&args.sources)?;
+    let serving = Serving::start(common, &args, &sources).await?;
+    let loaded = tokio::select! {
+        biased;
+        _ = interrupts.next_code() => None,
+        loaded = serving.load(&sources, &args) => Some(loaded),
+    };
+    let mut watcher = match loaded {
+        None => return Ok(end(&mut interrupts, serving.drain()).await),
+        Some(Ok(watcher)) => watcher,
+        Some(Err(error)) => {
+            end(&mut interrupts, serving.drain()).await;
+            return Err(error.into());
+        }
+    };
+    let watching = async {
+        match &mut watcher {
+            Some(watcher) => watcher.run(&serving.host).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = interrupts.next_code() => {}
+        never = watching => match never {},
+    }
+    Ok(end(&mut interrupts, serving.drain()).await)
+}
+
+/// Drains, unless another signal comes, which ends the program as it ends others.
+async fn end(interrupts: &mut Interrupts, drain: impl Future<Output = ()>) -> ExitCode {
+    tokio::select! {
+        biased;
+        code = interrupts.next_code() => ExitCode::from(code),
+        () = drain => ExitCode::SUCCESS,
+    }
+}
+
+/// A server with its host.
+struct Serving {
+    host: Host,
+    front: WebService,
+    server: Server,
+    readiness: Readiness,
+    address: SocketAddr,
+    drain_timeout: Duration,
+}
+
+impl Serving {
+    /// Binds the port and answers that the apps are not there yet. Whoever asks at once gets an answer, and a port that is
+    /// taken is found before minutes of building.
+    async fn start(common: &Common, args: &ServeArgs, sources: &[Source]) -> Result<Self, Error> {
+        let mut builder = Host::builder().drain_timeout(args.drain_timeout);
+        if let Some(instances) = args.max_instances {
+            builder = builder.max_instances(instances);
+        }
+        let host = context::configured(common, &args.permissions, builder)?;
+        let listener = TcpListener::bind(args.listen).await.map_err(|error| cannot_listen(args.listen, error))?;
+        let address = listener.local_addr().map_err(|error| cannot_listen(args.listen, error))?;
+        let readiness = Readiness::default();
+        for source in sources {
+            readiness.set(source.name(), Phase::Waiting);
+        }
+        let front = front(&host, args, sources).readiness(readiness.clone());
+        let options = Options { header_timeout: args.header_timeout, ..Options::default() };
+        let server = Server::start(listener, front.clone(), options);
+        say(&format!("listening on http://{address}"));
+        Ok(Self { host, front, server, readiness, address, drain_timeout: args.drain_timeout })
+    }
+
+    /// Makes all apps answer and says how they can be reached. Gives what watches them, if they are to be watched.
+    async fn load(&self, sources: &[Source], args: &ServeArgs) -> Result<Option<Watcher>, Error> {
+        // Before the first build, so that no change after it is missed.
+        let watcher = args.watch.then(|| Watcher::new(sources, !args.no_build)).transpose()?;
+        let mut apps = Vec::with_capacity(sources.len());
+        for source in sources {
+            apps.push(self.load_one(source, args).await?);
+        }
+        let served = listing::Served { address: self.address, domains: &args.domain, front: &self.front, apps: &apps };
+        if args.json {
+            terminal::print(format!("{}\n", served.to_json()).as_bytes())?;
+        }
+        say(served.to_text().trim_end());
+        Ok(watcher)
+    }
+
+    async fn load_one(&self, source: &Source, args: &ServeArgs) -> Result<App, Error> {
+        let name = source.name();
+        if !args.no_build {
+            self.readiness.set(name, Phase::Building);
+            build::build(source).await?;
+        }
+        self.readiness.set(name, Phase::Compiling);
+        let loading = format!("loading {}", source.path().display());
+        let app = with_patience(&loading, self.host.load_source(source.clone())).await?;
+        self.host.publish(&app);
+        self.readiness.clear(name);
+        Ok(app)
+    }
+
+    /// Ends in order: no longer ready, no new requests, those that run end, instances exit.
+    async fn drain(&self) {
+        self.readiness.drain();
+        self.server.begin_drain();
+        let mut drained = std::pin::pin!(self.server.drain(self.drain_timeout));
+        let cut = match tokio::time::timeout(DRAIN_PATIENCE, &mut drained).await {
+            Ok(cut) => cut,
+            Err(_) => {
+                let requests = counted(self.server.connections(), "request");
+                say(&format!("draining: {requests}, for at most {:?}; again to leave at once", self.drain_timeout));
+                drained.await
+            }
+        };
+        if cut > 0 {
+            say(&format!("{} cut off after {:?}", counted(cut, "request"), self.drain_timeout));
+        }
+        self.host.shutdown().await;
+        terminal::flush_guest_lines();
+    }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+fn front(host: &Host, args: &ServeArgs, sources: &[Source]) -> WebService {
+    let mut front = host.web_service().expose_methods(args.expose_methods).body_timeout(args.body_timeout);
+    for domain in &args.domain {
+        front = front.domain(domain);
+    }
+    match sources {
+        [only] => front.root(only.name()),
+        _ => front,
+    }
+}
+
+/// Methods without a route were not meant for the world.
+fn check_exposure(args: &ServeArgs) -> Result<(), Error> {
+    if args.expose_methods && !args.listen.ip().is_loopback() {
+        return Err(Error::new(
+            ErrorKind::Forbidden,
+            format!(
+                "`--expose-methods` lets whoever reaches `{}` call every method; it goes with a loopback address, such as \
+                 `--listen 127.0.0.1:{}`",
+                args.listen,
+                args.listen.port()
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Opens all sources, each app once.
+fn sources(paths: &[String]) -> Result<Vec<Source>, Error> {
+    let mut sources: Vec<Source> = Vec::with_capacity(paths.len());
+    for path in paths {
+        let source = context::source(path)?;
+        if let Some(other) = sources.iter().find(|other| other.name() == source.name()) {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!(
+                    "two apps are named `{}`: `{}` and `{}`; change `name` in one of them",
+                    source.name(),
+                    other.path().display(),
+                    source.path().display()
+                ),
+            ));
+        }
+        sources.push(source);
+    }
+    Ok(sources)
+}
+
+fn cannot_listen(address: SocketAddr, error: std::io::Error) -> Error {
+    let in_use = error.kind() == std::io::ErrorKind::AddrInUse;
+    let error = Error::io(format!("listening on `{address}`"), error);
+    if in_use { error.hint("`--listen` takes another address, with port 0 a free one") } else { error }
+}

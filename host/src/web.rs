@@ -1,0 +1,206 @@
+//! The web front: requests to the methods of published apps, as a tower service and as a server.
+//!
+//! ```text
+//!  request ─ host, path ─▶ table ─▶ class, route ─ captures, query, body ─▶ inputs ─▶ Class::answer ─▶ response
+//! ```
+//! It must not know instances or pools: it asks the service for an answer. What depends on the apps alone is worked out once
+//! for each change of them, in [`table`].
+
+mod authority;
+mod body;
+mod cors;
+mod decode;
+mod negotiate;
+mod readiness;
+mod request;
+mod respond;
+mod routes;
+mod server;
+mod table;
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{Request, Response};
+use http_body::Body as HttpBody;
+
+use crate::service::Host;
+use table::{Layout, Table};
+
+pub use body::Body;
+pub(crate) use readiness::{Phase, Readiness};
+pub(crate) use server::{Options, Server};
+
+/// The published apps of a host as a [`tower_service::Service`]: cheap to clone, always ready, never failing.
+///
+/// Requests are matched by host, `{app}--{class}.localhost` or `{app}.localhost`, else by path, `/{app}/{class}/…`. A class
+/// answers where a method has a `web` route. Answers to calls carry `wasmhost-instance`, the number of the instance.
+///
+/// ```no_run
+/// # async fn demo() -> wasmhost::Result<()> {
+/// let host = wasmhost::Host::builder().build()?;
+/// host.publish(&host.load("examples/parameterized").await?);
+/// let front = host.web_service().domain("example.org").root("parameterized");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct WebService {
+    shared: Arc<Shared>,
+}
+
+#[derive(Clone)]
+struct Shared {
+    host: Host,
+    domains: Vec<Box<str>>,
+    layout: Layout,
+    body_timeout: Duration,
+    readiness: Readiness,
+    table: Arc<RwLock<Arc<Table>>>,
+}
+
+impl Host {
+    /// Makes the web front of this host's published apps.
+    #[must_use]
+    pub fn web_service(&self) -> WebService {
+        let shared = Shared {
+            host: self.clone(),
+            domains: vec!["localhost".into()],
+            layout: Layout::default(),
+            body_timeout: Duration::from_secs(30),
+            readiness: Readiness::default(),
+            table: Arc::default(),
+        };
+        shared.rebuild(self.apps_generation());
+        WebService { shared: Arc::new(shared) }
+    }
+}
+
+impl WebService {
+    /// Answers hosts below this domain too, as in `{app}.example.org`. Default: those below `localhost` alone.
+    #[must_use]
+    pub fn domain(self, domain: impl AsRef<str>) -> Self {
+        let domain = domain.as_ref().trim_matches('.').to_ascii_lowercase();
+        self.with(|shared| shared.domains.push(domain.into()))
+    }
+
+    /// Lets this app answer at `/`, at every host that names no other. Default: none.
+    #[must_use]
+    pub fn root(self, app: impl Into<String>) -> Self {
+        self.with(|shared| shared.layout.root = Some(app.into().into()))
+    }
+
+    /// Lets every method answer `POST /{method}` of its class, after the routes. Default: false, since a method without a
+    /// route was not meant for the world.
+    #[must_use]
+    pub fn expose_methods(self, expose: bool) -> Self {
+        self.with(|shared| shared.layout.exposes_methods = expose)
+    }
+
+    /// Sets how long a client may take to send a whole body of parameters and arguments. Default 30 s.
+    #[must_use]
+    pub fn body_timeout(self, timeout: Duration) -> Self {
+        self.with(|shared| shared.body_timeout = timeout)
+    }
+
+    /// Says which apps are about to be served: until then requests for them are told so.
+    pub(crate) fn readiness(self, readiness: Readiness) -> Self {
+        self.with(|shared| shared.readiness = readiness)
+    }
+
+    /// The class that answers at the own host name of a published app.
+    #[cfg(feature = "cli")]
+    pub(crate) fn own_class(&self, app: &str) -> Option<String> {
+        self.shared.table().own_class(app).map(str::to_owned)
+    }
+
+    /// Answers a request, without a box around it.
+    pub(crate) async fn respond<B>(self, request: Request<B>) -> Response<Body>
+    where
+        B: HttpBody,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        request::respond(self.shared, request).await
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Shared)) -> Self {
+        let shared = Arc::make_mut(&mut self.shared);
+        // What was worked out for the settings before is theirs.
+        shared.table = Arc::default();
+        change(shared);
+        shared.rebuild(shared.host.apps_generation());
+        self
+    }
+}
+
+impl Shared {
+    /// What is served now.
+    fn table(&self) -> Arc<Table> {
+        let generation = self.host.apps_generation();
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if table.generation == generation { table } else { self.rebuild(generation) }
+    }
+
+    /// Works the table out anew. `generation` was read before the apps are, so that no change of them is lost.
+    #[cold]
+    fn rebuild(&self, generation: u64) -> Arc<Table> {
+        let table = Arc::new(Table::new(generation, &self.host.apps(), &self.layout));
+        let mut current = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        if current.generation <= generation {
+            *current = table.clone();
+        }
+        table
+    }
+}
+
+impl fmt::Debug for WebService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Shared { domains, layout, body_timeout, readiness, .. } = &*self.shared;
+        f.debug_struct("WebService")
+            .field("domains", domains)
+            .field("layout", layout)
+            .field("body_timeout", body_timeout)
+            .field("readiness", readiness)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B> tower_service::Service<Request<B>> for WebService
+where
+    B: HttpBody + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> ResponseFuture {
+        ResponseFuture(Box::pin(self.clone().respond(request)))
+    }
+}
+
+/// The answer of a [`WebService`] to be. Dropping it cancels the call.
+pub struct ResponseFuture(Pin<Box<dyn Future<Output = Response<Body>> + Send>>);
+
+impl fmt::Debug for ResponseFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResponseFuture")
+    }
+}
+
+impl Future for ResponseFuture {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx).map(Ok)
+    }
+}

@@ -1,0 +1,107 @@
+//! One connection: hyper, with our timers around it, until it ends by itself or the server does.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::stage::{Stage, Stages};
+use super::stream::Stream;
+use super::timer::{HeadTimer, Heads};
+use super::{Options, WebService};
+
+/// What the connections of a server have in common.
+#[derive(Clone)]
+pub(super) struct Connections {
+    service: WebService,
+    options: Options,
+    http: http1::Builder,
+    stages: Arc<Stages>,
+}
+
+impl Connections {
+    pub(super) fn new(service: WebService, options: Options, stages: Arc<Stages>) -> Self {
+        let mut http = http1::Builder::new();
+        http.keep_alive(true)
+            .writev(true)
+            .header_read_timeout(options.header_timeout)
+            .max_header_size(options.max_header_bytes)
+            // The whole of a head has to fit into it.
+            .max_buf_size(options.max_header_bytes.max(8 << 10));
+        if options.max_headers != Options::default().max_headers {
+            // Hyper has room for its default on the stack, and asks for memory when told a number.
+            http.max_headers(options.max_headers);
+        }
+        Self { service, options, http, stages }
+    }
+
+    /// Serves a connection to its end.
+    pub(super) fn serve(&self, stream: TcpStream) -> impl Future<Output = ()> + Send + use<> {
+        let Self { service, options, mut http, stages } = self.clone();
+        let heads = Arc::new(Heads::default());
+        http.timer(HeadTimer::new(heads.clone(), options.header_timeout, options.idle_timeout));
+        let stream = TokioIo::new(Stream::new(stream, heads, options.write_timeout));
+        let answer = move |request: Request<Incoming>| {
+            let service = service.clone();
+            async move { Ok::<_, Infallible>(service.respond(request).await) }
+        };
+        async move {
+            let mut connection = pin!(http.serve_connection(stream, service_fn(answer)));
+            let ended = until(connection.as_mut(), &stages, Stage::Draining).await
+                || read_what_has_come(connection.as_mut()).await;
+            if ended {
+                return;
+            }
+            connection.as_mut().graceful_shutdown();
+            until(connection, &stages, Stage::Cut).await;
+        }
+    }
+}
+
+/// Runs a connection until it ends, which is true, or the server reaches `stage`.
+async fn until<C>(mut connection: Pin<&mut C>, stages: &Stages, stage: Stage) -> bool
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut reached = pin!(stages.reached(stage));
+    poll_fn(|cx| {
+        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+            note(ended);
+            return Poll::Ready(true);
+        }
+        reached.as_mut().poll(cx).map(|()| false)
+    })
+    .await
+}
+
+/// Lets hyper read a request that lay in the socket when the server began to drain. Each yield lets the runtime look at its
+/// sockets once; the first one may have been under way before.
+async fn read_what_has_come<C>(mut connection: Pin<&mut C>) -> bool
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    for _ in 0..2 {
+        tokio::task::yield_now().await;
+        let polled = poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx))).await;
+        if let Poll::Ready(ended) = polled {
+            note(ended);
+            return true;
+        }
+    }
+    false
+}
+
+/// Clients leave in many ways, none of which is ours to mend.
+fn note(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended");
+    }
+}
