@@ -13,7 +13,9 @@ mod entrypoint;
 mod inspect;
 mod instance;
 mod load;
+mod metrics;
 mod published;
+mod report;
 mod source;
 mod world;
 
@@ -26,7 +28,7 @@ use wasmtime::component::Linker;
 
 use crate::artifact::CompileCache;
 use crate::config::HostConfig;
-use crate::drain::Drain;
+use crate::drain::{Drain, Task};
 use crate::engine::{EngineKind, Engines};
 use crate::error::Result;
 use crate::linker;
@@ -45,6 +47,7 @@ pub use inspect::{
     NearMissReport, UncallableReport,
 };
 pub use instance::Instance;
+pub use report::{InstanceCounts, PoolReport};
 pub use source::Source;
 
 /// A host for apps: the engines, the cache of compiled components, and the limits.
@@ -70,6 +73,7 @@ struct HostInner {
     drain: Drain,
     instances: instance::Registry,
     next_instance: AtomicU64,
+    metrics: metrics::Metrics,
 }
 
 struct Linkers(Linker<State>);
@@ -152,6 +156,18 @@ impl Host {
         self.inner.drain.is_draining()
     }
 
+    /// Runs a piece of work as a task on `runtime`; a shutdown waits for it, and dropping the task cancels it.
+    ///
+    /// # Errors
+    ///
+    /// `draining` once a shutdown has begun.
+    pub(crate) fn spawn_on<F>(&self, runtime: &tokio::runtime::Handle, work: F) -> Result<Task<F::Output>>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.inner.drain.spawn_on(runtime, work)
+    }
+
     /// Bytes that the arguments of one call may have together.
     pub(crate) fn max_body_bytes(&self) -> usize {
         self.inner.config.max_body_bytes
@@ -224,6 +240,7 @@ impl HostBuilder {
             drain: Drain::default(),
             instances: instance::Registry::default(),
             next_instance: AtomicU64::new(1),
+            metrics: metrics::Metrics::default(),
         };
         Ok(Host { inner: Arc::new(inner), published: Arc::default() })
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::class::{Class, Method};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::values::Value;
 
 /// The number of an instance, unique in this process.
@@ -43,16 +43,24 @@ impl Class {
     /// A call that is dropped while it waits has had no effect; one that is dropped while the guest runs takes its instance
     /// with it, without `exit`. Either way all it held is given back.
     pub(crate) async fn answer(&self, method: Method<'_>, parameters: Vec<Value>, arguments: Vec<Value>) -> Answer {
+        let mut timed = self.inner.metrics.begin();
         let instance = match self.bind_values(parameters) {
-            Ok(bound) => bound.start().await,
+            Ok(bound) => {
+                let started = bound.start().await;
+                self.inner.metrics.start_ended(started.is_ok(), timed.elapsed());
+                started
+            }
             Err(error) => Err(error),
         };
-        match instance {
+        timed.leased();
+        let answer = match instance {
             Ok(instance) => {
                 let outcome = instance.call_values(method, arguments).await;
                 Answer { instance: Some(InstanceId(instance.id())), outcome }
             }
             Err(error) => Answer { instance: None, outcome: Err(error) },
-        }
+        };
+        timed.ended(answer.outcome.as_ref().err().map(Error::kind));
+        answer
     }
 }

@@ -135,6 +135,7 @@ impl Shared<'_> {
             methods: sorted.methods.clone(),
             ..self.blueprint(&settings, &world)
         };
+        let metrics = self.host.inner.metrics.class(app, &name);
         let inner = ClassInner {
             host: self.host.clone(),
             app: app.to_owned(),
@@ -148,6 +149,7 @@ impl Shared<'_> {
             arguments,
             uncallable,
             handler,
+            metrics,
             _world: world.ok(),
         };
         Ok(Class { inner: Arc::new(inner) })
