@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::service::Host;
 pub(crate) use call::Members;
 use place::{Place, Taken};
-pub(crate) use report::{AppReport, AppSummary, Apps, Pools};
+pub(crate) use report::{AppReport, AppState, AppSummary, Apps, CallableClass, Pools};
 
 /// The header that says which instance answered.
 pub(crate) const INSTANCE_HEADER: &str = "wasmhost-instance";

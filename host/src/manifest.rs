@@ -38,6 +38,8 @@ pub(crate) use problem::ManifestError;
 pub use resolver::{Origin, Setting};
 pub use schema::schema;
 pub(crate) use settings::{ClassSettings, MethodSettings};
+#[cfg(feature = "cli")]
+pub(crate) use units::TimeSpan;
 
 use document::Document;
 use names::fit_name;

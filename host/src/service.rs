@@ -37,7 +37,6 @@ use crate::state::{GuestOutput, State, TracingOutput};
 pub(crate) use answer::Answer;
 pub use answer::InstanceId;
 pub use app::App;
-#[cfg(feature = "cli")]
 pub(crate) use app::unknown;
 pub use bound::Bound;
 pub use class::{Argument, Class, Method};

@@ -202,7 +202,10 @@ mod tests {
     fn an_unknown_key_is_told_the_known_ones() {
         let error = Body::parse(br#"{"params": {}}"#).err().unwrap();
         let message = error.message();
-        assert!(["`params`", "`parameters`", "`arguments`", "`text`"].iter().all(|key| message.contains(key)), "{message}");
+        assert!(
+            ["`params`", "`parameters`", "`arguments`", "`text`"].iter().all(|key| message.contains(key)),
+            "{message}"
+        );
         assert!(Body::parse(b"[1]").is_err());
         assert!(Body::parse(b" ").unwrap().arguments.is_none());
         assert!(Body::parse(br#"{"arguments": null}"#).unwrap().arguments.is_none());

@@ -170,7 +170,12 @@ fn listen(socket: &Path, way_out: &str) -> Result<UnixListener> {
     Ok(listener)
 }
 
-fn check_length(socket: &Path, way_out: &str) -> Result<()> {
+/// Refuses a path that the system could not take for a socket.
+///
+/// # Errors
+///
+/// `bad-request`, with the length, the limit and `way_out`.
+pub(crate) fn check_length(socket: &Path, way_out: &str) -> Result<()> {
     let bytes = socket.as_os_str().len();
     if bytes <= MAX_SOCKET_PATH_BYTES {
         return Ok(());

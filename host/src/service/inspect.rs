@@ -284,6 +284,16 @@ fn notes(class: &Class) -> Vec<String> {
 }
 
 impl FunctionReport {
+    /// The typed entrypoint.
+    #[cfg(feature = "cli")]
+    pub(crate) fn main(main: &super::Main) -> Self {
+        Self {
+            docs: main.docs().map(str::to_owned),
+            arguments: main.arguments().into_iter().map(ArgumentReport::of).collect(),
+            ..Self::hook("main", main.function())
+        }
+    }
+
     fn hook(name: &str, function: &Function) -> Self {
         let arguments = function.parameters.iter().map(|(name, shape)| ArgumentReport {
             name: name.clone(),
@@ -312,7 +322,7 @@ fn gives(function: &Function) -> Option<String> {
 }
 
 impl ArgumentReport {
-    pub(crate) fn of(argument: Argument<'_>) -> Self {
+    fn of(argument: Argument<'_>) -> Self {
         Self {
             name: argument.name.to_owned(),
             r#type: argument.r#type,

@@ -117,11 +117,13 @@ impl ClassMetrics {
     }
 
     /// Counts an idle instance that made room for others.
+    #[allow(dead_code, reason = "the pools that evict report it")]
     pub(crate) fn evicted(&self) {
         self.evictions.fetch_add(1, Relaxed);
     }
 
     /// Counts an instance that ended with its `exit`.
+    #[allow(dead_code, reason = "the pools that end instances report it")]
     pub(crate) fn exited(&self) {
         self.exits.fetch_add(1, Relaxed);
     }

@@ -49,14 +49,18 @@ impl Collector for Scrape {
 
 impl Scrape {
     fn calls(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let calls = described("wasmhost_calls", "Calls that came to an end, by outcome: `ok`, or the kind of the error");
+        let calls =
+            described("wasmhost_calls", "Calls that came to an end, by outcome: `ok`, or the kind of the error");
         let mut metric = calls.begin(encoder, MetricType::Counter)?;
         for ((app, class), metrics) in &self.classes {
             let mut outcome = |outcome: &str, count: &AtomicU64, always: bool| match count.load(Relaxed) {
                 // Most kinds never happen to most classes.
                 0 if !always => Ok(()),
-                count => ConstCounter::new(count)
-                    .encode(metric.encode_family(&[("app", &**app), ("class", class), ("outcome", outcome)])?),
+                count => ConstCounter::new(count).encode(metric.encode_family(&[
+                    ("app", &**app),
+                    ("class", class),
+                    ("outcome", outcome),
+                ])?),
             };
             outcome("ok", &metrics.ok, true)?;
             for (kind, count) in ErrorKind::ALL.iter().zip(&metrics.failed) {
@@ -262,7 +266,8 @@ mod tests {
                     None => &[],
                     Some(_) => &["", "_total", "_bucket", "_sum", "_count"],
                 };
-                let known = suffixes.iter().any(|suffix| name.strip_suffix(suffix).is_some_and(|n| types.contains_key(n)));
+                let known =
+                    suffixes.iter().any(|suffix| name.strip_suffix(suffix).is_some_and(|n| types.contains_key(n)));
                 assert!(known, "{line}");
             }
         }
@@ -290,9 +295,15 @@ mod tests {
     fn labels_are_escaped_and_gauges_of_an_app_summed_up() {
         let text = text();
         assert!(text.contains(r#"wasmhost_tuples{app="a\"b\\c\nd"} 4"#), "{text}");
-        assert!(text.contains(r#"wasmhost_calls_total{app="a\"b\\c\nd",class="c",outcome="returned-error"} 1"#), "{text}");
+        assert!(
+            text.contains(r#"wasmhost_calls_total{app="a\"b\\c\nd",class="c",outcome="returned-error"} 1"#),
+            "{text}"
+        );
         assert!(text.contains(r#"class="e",state="idle"} 3"#), "{text}");
-        assert!(text.contains(r#"wasmhost_cold_starts_total{app="a\"b\\c\nd",class="c",outcome="failed"} 1"#), "{text}");
+        assert!(
+            text.contains(r#"wasmhost_cold_starts_total{app="a\"b\\c\nd",class="c",outcome="failed"} 1"#),
+            "{text}"
+        );
         assert!(!text.contains("outcome=\"timed-out\""), "what never happened takes no line: {text}");
     }
 
