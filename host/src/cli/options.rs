@@ -208,7 +208,7 @@ mod tests {
         let Given::Options(options) = takes.parse(&words).map_err(|error| error.to_string())? else {
             return Err("help".to_owned());
         };
-        let print = |signature| {
+        let print = |signature| -> Result<String, String> {
             let values = super::read(signature, &Limits::default(), &options).map_err(|error| error.to_string())?;
             Ok(values.iter().map(crate::values::wave::write).collect::<Vec<_>>().join(" "))
         };

@@ -101,7 +101,7 @@ mod tests {
     fn one_column_gives_way() {
         let text = table(&COLUMNS, &rows(), Some(30));
         assert!(text.lines().all(|line| line.chars().count() <= 30), "{text}");
-        assert!(text.contains("shop  name=\"a hedgeh…      12"), "{text}");
+        assert!(text.contains("shop  name=\"a hedgehog …    12"), "{text}");
         assert!(table(&COLUMNS, &rows(), Some(1)).contains("name=\"a h…"), "it stays readable");
     }
 
