@@ -115,7 +115,7 @@ impl Control {
 }
 
 /// The life of the thread. `ready` is told when the socket is served, or why it is not.
-fn serve(api: Arc<Api>, taken: Taken, stopped: oneshot::Receiver<Duration>, ready: &mpsc::SyncSender<Result<()>>) {
+fn serve(api: Arc<Api>, mut taken: Taken, stopped: oneshot::Receiver<Duration>, ready: &mpsc::SyncSender<Result<()>>) {
     let what = "the runtime of the control API";
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime.map_err(|error| Error::io(what, error)) {
@@ -123,12 +123,12 @@ fn serve(api: Arc<Api>, taken: Taken, stopped: oneshot::Receiver<Duration>, read
         Err(error) => return drop(ready.send(Err(error))),
     };
     runtime.block_on(async {
-        let listener = match taken.listener() {
-            Ok(listener) => listener,
+        let listening = match taken.listening() {
+            Ok(listening) => listening,
             Err(error) => return drop(ready.send(Err(error))),
         };
         let _ = ready.send(Ok(()));
-        accept::run(listener, &routes::router(api), stopped).await;
+        accept::run(listening, &routes::router(api), stopped).await;
     });
     // With the runtime go the connections that did not end in time, and with these the calls they wait for. The place is
     // given up last, so that the next server finds nothing of this one.

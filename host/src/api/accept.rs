@@ -18,6 +18,8 @@ use tokio_util::task::TaskTracker;
 use tower_service::Service;
 use tracing::Instrument;
 
+use super::place::Listening;
+
 /// Connections at a time; more wait in the system's queue. Each call that a client waits for has one.
 const MAX_CONNECTIONS: usize = 4_096;
 
@@ -30,7 +32,7 @@ const BREATH: Duration = Duration::from_millis(50);
 /// Serves connections until it is told to stop, and then for as long as it is given.
 ///
 /// A sender that is dropped stops it at once.
-pub(super) async fn run(listener: UnixListener, router: &Router, mut stopped: oneshot::Receiver<Duration>) {
+pub(super) async fn run(listening: Listening<UnixListener>, router: &Router, mut stopped: oneshot::Receiver<Duration>) {
     let connections = TaskTracker::new();
     let closing = CancellationToken::new();
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -38,13 +40,13 @@ pub(super) async fn run(listener: UnixListener, router: &Router, mut stopped: on
         tokio::select! {
             biased;
             grace = &mut stopped => break grace.unwrap_or_default(),
-            (stream, permit) = accept(&listener, &room) => {
+            (stream, permit) = accept(&listening.listener, &room) => {
                 let connection = connection(stream, router.clone(), closing.clone(), permit);
                 connections.spawn(connection.instrument(tracing::debug_span!("control")));
             }
         }
     };
-    drop(listener);
+    drop(listening);
     closing.cancel();
     connections.close();
     if tokio::time::timeout(grace, connections.wait()).await.is_err() {

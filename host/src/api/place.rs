@@ -11,7 +11,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -39,9 +39,28 @@ pub enum Place {
 #[derive(Debug)]
 pub(super) struct Taken {
     socket: PathBuf,
-    listener: UnixListener,
+    /// `None` once it is handed out.
+    listening: Option<Listening<UnixListener>>,
     /// Held while the server runs, if it is the only one of its directory.
     _lock: Option<File>,
+}
+
+/// A socket that is listened on. Dropped, its file goes first, so that nobody takes it for what a dead server left.
+#[derive(Debug)]
+pub(super) struct Listening<L> {
+    file: SocketFile,
+    pub(super) listener: L,
+}
+
+/// The file of a socket, removed when this is dropped.
+#[derive(Debug)]
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // What cannot be removed here, the next server removes.
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 impl Place {
@@ -117,8 +136,7 @@ fn take_kept(dir: &Path) -> Result<Taken> {
     let socket = dir.join(SOCKET);
     // Whoever held the lock before is gone, and has left this behind.
     remove(&socket)?;
-    let listener = listen(&socket, "give a shorter `--data-dir`")?;
-    Ok(Taken { socket, listener, _lock: Some(lock) })
+    listen(socket, "give a shorter `--data-dir`", Some(lock))
 }
 
 fn take_ephemeral(dir: &Path) -> Result<Taken> {
@@ -137,8 +155,7 @@ fn take_ephemeral(dir: &Path) -> Result<Taken> {
     let mut names = std::iter::once(process.to_string()).chain((1..).map(|n| format!("{process}-{n}")));
     let free = names.find_map(|name| Some(dir.join(name + ".sock")).filter(|socket| !socket.exists()));
     let socket = free.expect("numbers do not end");
-    let listener = listen(&socket, "set `WASMHOST_DATA_DIR` to a shorter directory, or give `--data-dir`")?;
-    Ok(Taken { socket, listener, _lock: None })
+    listen(socket, "set `WASMHOST_DATA_DIR` to a shorter directory, or give `--data-dir`", None)
 }
 
 impl Taken {
@@ -146,28 +163,22 @@ impl Taken {
         &self.socket
     }
 
-    /// The listener, for the runtime that this is called in.
-    pub(super) fn listener(&self) -> Result<tokio::net::UnixListener> {
-        let listener = self.listener.try_clone().and_then(|listener| {
-            listener.set_nonblocking(true)?;
-            tokio::net::UnixListener::from_std(listener)
-        });
-        listener.map_err(|error| of_file(&self.socket, error))
+    /// Hands out the listener, to the runtime that this is called in.
+    pub(super) fn listening(&mut self) -> Result<Listening<tokio::net::UnixListener>> {
+        let listening = self.listening.take().ok_or_else(|| Error::internal("the listener is handed out once"))?;
+        let Listening { file, listener } = listening;
+        let listener = listener.set_nonblocking(true).and_then(|()| tokio::net::UnixListener::from_std(listener));
+        Ok(Listening { file, listener: listener.map_err(|error| of_file(&self.socket, error))? })
     }
 }
 
-impl Drop for Taken {
-    fn drop(&mut self) {
-        // What cannot be removed here, the next server removes.
-        let _ = fs::remove_file(&self.socket);
-    }
-}
-
-fn listen(socket: &Path, way_out: &str) -> Result<UnixListener> {
-    check_length(socket, way_out)?;
-    let listener = UnixListener::bind(socket).map_err(|error| of_file(socket, error))?;
-    fs::set_permissions(socket, fs::Permissions::from_mode(0o600)).map_err(|error| of_file(socket, error))?;
-    Ok(listener)
+fn listen(socket: PathBuf, way_out: &str, lock: Option<File>) -> Result<Taken> {
+    check_length(&socket, way_out)?;
+    let listener = UnixListener::bind(&socket).map_err(|error| of_file(&socket, error))?;
+    let listening = Some(Listening { file: SocketFile(socket.clone()), listener });
+    let private = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(&socket, private).map_err(|error| of_file(&socket, error))?;
+    Ok(Taken { socket, listening, _lock: lock })
 }
 
 /// Refuses a path that the system could not take for a socket.
@@ -208,7 +219,7 @@ fn in_use(dir: &Path, mut lock: File) -> Error {
 
 fn open_lock(path: &Path) -> Result<File> {
     let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(false);
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
     options.open(path).map_err(|error| of_file(path, error))
 }
 
@@ -313,6 +324,19 @@ mod tests {
         assert!(!stale.exists());
         assert_ne!(first.socket(), second.socket(), "one process may have two");
         UnixStream::connect(first.socket()).unwrap();
+    }
+
+    #[test]
+    fn a_server_that_ends_leaves_the_next_ones_socket_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::Ephemeral(dir.path().to_owned());
+        let mut first = place.take().unwrap();
+        // It accepts no more, and still has calls to see to their end.
+        drop(first.listening.take());
+        let next = place.take().unwrap();
+        assert_eq!(next.socket(), first.socket(), "the name was free");
+        drop(first);
+        UnixStream::connect(next.socket()).unwrap();
     }
 
     #[test]
