@@ -347,6 +347,28 @@ async fn a_client_that_hangs_up_cancels_its_call() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_leaves_at_any_byte_leaves_nothing_behind() {
+    let served = Served::with(|builder| builder.max_instances(1));
+    served.publish("hooks", "").await;
+    let body = json!({"text": {"mode": "", "text": "x"}}).to_string();
+    let head = "POST /v1/apps/hooks/classes/probe/methods/echo/calls HTTP/1.1\r\nhost: x\r\n";
+    let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+    for sent in 0..=request.len() {
+        let mut stream = UnixStream::connect(served.control.socket()).await.unwrap();
+        stream.write_all(&request.as_bytes()[..sent]).await.unwrap();
+    }
+    // The last ones were whole, and their calls may be under way or not have begun.
+    let started = Instant::now();
+    while served.probe("count", "", json!([])).await.status != 200 {
+        assert!(started.elapsed() < SOON, "the only instance is not free");
+    }
+    let Served { host, control } = served;
+    control.stop(SOON).await;
+    host.host.shutdown().await;
+    assert!(started.elapsed() < SOON, "connections that were left end at once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn guests_that_spin_do_not_hold_up_the_control_api() {
     let served = Served::new();
     served.publish("hooks", "[class.probe]\ntimeout = \"1h\"").await;

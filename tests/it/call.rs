@@ -95,6 +95,18 @@ async fn a_mistake_is_told_with_one_line_of_usage() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn arguments_that_are_too_large_are_told_the_setting() {
+    let served = Served::with(|builder| builder.max_body_bytes(100_000));
+    served.publish("hooks", "").await;
+    let file = served.host.dir().join("args.json");
+    for bytes in [150_000, 30_000_000] {
+        std::fs::write(&file, format!(r#"{{"text": "{}"}}"#, "x".repeat(bytes))).unwrap();
+        let options = ["call", "hooks/echo", "--mode", "", "--args", file.to_str().unwrap()];
+        served.fails(&options, 2, &["`max-body-bytes`", "usage: "]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_target_that_is_not_there_is_told_the_nearest() {
     let served = Served::new();
     served.publish("hooks", "").await;

@@ -5,18 +5,18 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::extract::{Path, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use tracing::Instrument;
 
-use super::respond::{Refused, of_body};
+use super::respond::Refused;
 use super::{Api, INSTANCE_HEADER};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::service::{Answer, Class, Host, InstanceId, Method};
 use crate::values::json::Json;
 use crate::values::{Limits, Signature, Source, Value};
@@ -24,18 +24,22 @@ use crate::values::{Limits, Signature, Source, Value};
 /// Bytes of a body beside the values in it.
 const SLACK_BYTES: usize = 64 << 10;
 
+/// Bytes that are read and thrown away of a body that is too long. A client who is cut off in the middle of writing never
+/// gets to read why.
+const MAX_SKIPPED_BYTES: usize = 64 << 20;
+
 /// Bytes that the body of a call may have. Bytes in base64 take four thirds of their length.
-pub(super) fn max_body_bytes(host: &Host) -> usize {
+fn max_body_bytes(host: &Host) -> usize {
     (host.max_body_bytes() / 3).saturating_mul(4).saturating_add(SLACK_BYTES)
 }
 
 pub(super) async fn call(
     State(api): State<Arc<Api>>,
     path: Result<Path<(String, String, String)>, PathRejection>,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Result<Response, Refused> {
     let Path((app, class, method)) = path?;
-    let body = body.map_err(|rejection| of_body(&rejection, max_body_bytes(&api.host)))?;
+    let body = read(request.into_body(), max_body_bytes(&api.host)).await?;
     let class = api.host.app(&app)?.class(&class)?;
     let method = class.method(&method)?.name().to_owned();
     let span = tracing::info_span!("call", app, class = class.name(), method);
@@ -48,6 +52,29 @@ pub(super) async fn call(
         response.headers_mut().insert(INSTANCE_HEADER, instance.get().into());
     }
     Ok(response)
+}
+
+/// Reads a body of at most `max_bytes`.
+async fn read(mut body: axum::body::Body, max_bytes: usize) -> Result<Vec<u8>> {
+    let mut read = Vec::new();
+    let mut bytes: usize = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Error::bad_request(format!("the body of the call broke off: {error}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        bytes = bytes.saturating_add(data.len());
+        if bytes <= max_bytes {
+            read.extend_from_slice(&data);
+        } else if bytes > max_bytes.saturating_add(MAX_SKIPPED_BYTES) {
+            break;
+        } else {
+            read = Vec::new();
+        }
+    }
+    if bytes <= max_bytes {
+        return Ok(read);
+    }
+    let message = format!("the body of a call may have {max_bytes} bytes; the setting is `max-body-bytes`");
+    Err(Error::new(ErrorKind::TooLarge, message).with_limit("max-body-bytes", max_bytes.to_string()))
 }
 
 /// What a call answers with. The instance is text, as in the header: it names something, and is nothing to reckon with.

@@ -1,6 +1,6 @@
 //! Errors as answers: one shape for all of them, those of axum included.
 
-use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
@@ -59,13 +59,4 @@ impl From<QueryRejection> for Error {
     fn from(rejection: QueryRejection) -> Self {
         Self::bad_request(format!("the query of the request: {}", rejection.body_text()))
     }
-}
-
-/// A body that could not be had: too long, or cut off by the client.
-pub(super) fn of_body(rejection: &BytesRejection, max_bytes: usize) -> Error {
-    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        let message = format!("the body of a call may have {max_bytes} bytes; the setting is `max-body-bytes`");
-        return Error::new(ErrorKind::TooLarge, message).with_limit("max-body-bytes", max_bytes.to_string());
-    }
-    Error::bad_request(format!("the body of the request: {}", rejection.body_text()))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -25,10 +25,8 @@ const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset
 
 /// The whole of the API.
 pub(super) fn router(api: Arc<Api>) -> Router {
-    let max_body_bytes = call::max_body_bytes(&api.host);
     Router::new()
         .route("/v1/apps/{app}/classes/{class}/methods/{method}/calls", post(call::call))
-        .layer(DefaultBodyLimit::max(max_body_bytes))
         .route("/v1/apps", get(apps))
         .route("/v1/apps/{app}", get(app))
         .route("/v1/apps/{app}/pools", get(pools))
