@@ -32,7 +32,7 @@ pub(crate) use budget::{AppBudget, Budget, Stake};
 use key::Key;
 pub(crate) use lease::{Guest, Lease};
 pub(crate) use members::Pool;
-pub(crate) use policy::{Counts, Limits};
+pub(crate) use policy::Limits;
 
 /// The time by which pools live; tests can stop it.
 fn now() -> Instant {

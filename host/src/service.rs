@@ -15,7 +15,9 @@ mod instance;
 mod keeper;
 mod load;
 mod machine;
+mod metrics;
 mod published;
+mod report;
 mod source;
 mod world;
 
@@ -28,7 +30,7 @@ use wasmtime::component::Linker;
 
 use crate::artifact::CompileCache;
 use crate::config::{HostConfig, PoolLimits};
-use crate::drain::Drain;
+use crate::drain::{Drain, Task};
 use crate::engine::{EngineKind, Engines};
 use crate::error::Result;
 use crate::linker;
@@ -38,7 +40,6 @@ use crate::state::{GuestOutput, State, TracingOutput};
 pub(crate) use answer::Answer;
 pub use answer::InstanceId;
 pub use app::App;
-#[cfg(feature = "http")]
 pub(crate) use app::unknown;
 pub use bound::Bound;
 pub use class::{Argument, Class, Method};
@@ -48,6 +49,7 @@ pub use inspect::{
     NearMissReport, UncallableReport,
 };
 pub use instance::Instance;
+pub use report::{InstanceCounts, PoolReport};
 pub use source::Source;
 
 /// A host for apps: the engines, the cache of compiled components, and the limits.
@@ -74,6 +76,7 @@ struct HostInner {
     instances: instance::Registry,
     next_instance: Arc<AtomicU64>,
     budget: Arc<Budget>,
+    metrics: metrics::Metrics,
 }
 
 struct Linkers(Linker<State>);
@@ -161,6 +164,18 @@ impl Host {
         self.inner.drain.is_draining()
     }
 
+    /// Runs a piece of work as a task on `runtime`; a shutdown waits for it, and dropping the task cancels it.
+    ///
+    /// # Errors
+    ///
+    /// `draining` once a shutdown has begun.
+    pub(crate) fn spawn_on<F>(&self, runtime: &tokio::runtime::Handle, work: F) -> Result<Task<F::Output>>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.inner.drain.spawn_on(runtime, work)
+    }
+
     /// Bytes that the arguments of one call may have together.
     pub(crate) fn max_body_bytes(&self) -> usize {
         self.inner.config.max_body_bytes
@@ -237,6 +252,7 @@ impl HostBuilder {
             instances: instance::Registry::default(),
             next_instance: Arc::new(AtomicU64::new(1)),
             budget,
+            metrics: metrics::Metrics::default(),
         };
         Ok(Host { inner: Arc::new(inner), published: Arc::default() })
     }

@@ -120,6 +120,11 @@ impl Budget {
         app
     }
 
+    /// Bytes that may be charged.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.limits.memory_bytes
+    }
+
     /// Bytes charged for all instances, and the instances there are.
     pub(crate) fn usage(&self) -> (u64, u32) {
         (self.charged_bytes.load(Ordering::Relaxed), self.limits.max_instances - lock(&self.places).free)
@@ -325,6 +330,7 @@ impl AppBudget {
     }
 
     /// Pools there are for this app.
+    #[cfg(test)]
     pub(crate) fn tuples(&self) -> usize {
         self.tuples.load(Ordering::Relaxed)
     }

@@ -7,7 +7,7 @@ use super::bound::Bound;
 use super::class::{Class, Method};
 use super::keeper::ClassKeeper;
 use crate::drain::Working;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pool::{Guest, Lease};
 use crate::values::Value;
 
@@ -62,13 +62,17 @@ impl Class {
         method: Method<'_>,
         arguments: Vec<Value>,
     ) -> Answer {
-        match self.lease(key, parameters, method, &arguments).await {
+        let mut timed = self.inner.metrics.begin();
+        let answer = match self.lease(key, parameters, method, &arguments).await {
             Ok((lease, _working)) => {
+                timed.leased();
                 let instance = Some(InstanceId(lease.id()));
                 Answer { instance, outcome: run(lease, method.index(), arguments).await }
             }
             Err(error) => Answer { instance: None, outcome: Err(error) },
-        }
+        };
+        timed.ended(answer.outcome.as_ref().err().map(Error::kind));
+        answer
     }
 
     async fn lease(

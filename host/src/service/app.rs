@@ -1,5 +1,6 @@
 //! An app: a named set of classes and entrypoints.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Host;
@@ -17,6 +18,8 @@ pub struct App {
 pub(super) struct AppInner {
     pub(super) host: Host,
     pub(super) name: String,
+    /// The manifest or component file; `None` if it came out of memory.
+    pub(super) source: Option<PathBuf>,
     pub(super) classes: Vec<Class>,
     pub(super) entrypoints: Vec<EntrypointInner>,
     pub(super) components: Vec<ComponentReport>,
@@ -32,6 +35,11 @@ impl App {
     /// The app's name.
     pub fn name(&self) -> &str {
         &self.inner.name
+    }
+
+    /// The manifest or component file that it was loaded from; `None` if it came out of memory.
+    pub fn source(&self) -> Option<&Path> {
+        self.inner.source.as_deref()
     }
 
     /// The classes, in the order of the manifest's components and their exports.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::Host;
 use super::bound::Bound;
 use super::keeper::ClassKeeper;
+use super::metrics::ClassMetrics;
 use super::world::World;
 use crate::component::hooks::{NearMiss, Sorted};
 use crate::component::{Function, Handler, Uncallable};
@@ -42,6 +43,7 @@ pub(super) struct ClassInner {
     pub(super) uncallable: Vec<Uncallable>,
     pub(super) handler: Option<Handler>,
     pub(super) pools: Pools<ClassKeeper>,
+    pub(super) metrics: Arc<ClassMetrics>,
     /// Holds the class's files in place.
     pub(super) _world: Option<World>,
 }

@@ -7,6 +7,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::HostInner;
+use super::metrics::ClassMetrics;
 use crate::config::OutputLimits;
 use crate::error::Result;
 use crate::instance::{Blueprint, CallSlot, Live, SharedLive};
@@ -31,6 +32,7 @@ pub(super) struct ClassKeeper {
     output_limits: OutputLimits,
     next_instance: Arc<AtomicU64>,
     drivers: TaskTracker,
+    metrics: Arc<ClassMetrics>,
 }
 
 impl CallSlot for Lease<ClassKeeper> {
@@ -58,6 +60,7 @@ impl ClassKeeper {
             output_limits: host.config.output,
             next_instance: host.next_instance.clone(),
             drivers: host.drain.drivers().clone(),
+            metrics: host.metrics.class(app, class),
         }
     }
 
@@ -139,15 +142,20 @@ impl Keeper for ClassKeeper {
     }
 
     fn note(&self, event: Event<'_>) {
+        let Self { app, class, metrics, .. } = self;
         match event {
-            Event::Started { took, error: None } => {
-                tracing::debug!(app = %self.app, class = %self.class, ?took, "an instance was entered");
+            Event::Started { took, error } => {
+                metrics.start_ended(error.is_none(), took);
+                match error {
+                    None => tracing::debug!(app, class, ?took, "an instance was entered"),
+                    Some(error) => tracing::warn!(app, class, ?took, %error, "an instance could not be started"),
+                }
             }
-            Event::Started { took, error: Some(error) } => {
-                tracing::warn!(app = %self.app, class = %self.class, ?took, %error, "an instance could not be started");
+            Event::Evicted => {
+                metrics.evicted();
+                tracing::debug!(app, class, "an idle instance had to go");
             }
-            Event::Evicted => tracing::debug!(app = %self.app, class = %self.class, "an idle instance had to go"),
-            Event::Exited => {}
+            Event::Exited => metrics.exited(),
         }
     }
 }

@@ -51,7 +51,8 @@ pub(super) fn check(app: &App) -> Result<()> {
 }
 
 fn load_blocking(host: &Host, source: Source) -> Result<App> {
-    let Source { manifest, mut bytes, .. } = source;
+    let Source { manifest, mut bytes, path } = source;
+    let source = bytes.is_none().then_some(path);
     let mut components = Vec::with_capacity(manifest.components.len());
     for entry in &manifest.components {
         components.push(read_component(&host.inner, entry, bytes.take())?);
@@ -61,6 +62,7 @@ fn load_blocking(host: &Host, source: Source) -> Result<App> {
     let mut app = AppInner {
         host: host.clone(),
         name: manifest.name.clone(),
+        source,
         classes: Vec::new(),
         entrypoints: Vec::new(),
         components: Vec::new(),

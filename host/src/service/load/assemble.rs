@@ -139,6 +139,7 @@ impl Shared<'_> {
         };
         let blueprint = Arc::new(blueprint);
         let pools = self.pools(app, &name, &settings, &blueprint, &parameters)?;
+        let metrics = self.host.inner.metrics.class(app, &name);
         let inner = ClassInner {
             host: self.host.clone(),
             app: app.to_owned(),
@@ -153,6 +154,7 @@ impl Shared<'_> {
             uncallable,
             handler,
             pools,
+            metrics,
             _world: world.ok(),
         };
         Ok(Class { inner: Arc::new(inner) })
