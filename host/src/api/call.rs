@@ -194,7 +194,7 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Members<V> {
 mod tests {
     use super::*;
     use crate::values::shape::Int;
-    use crate::values::{What, wave};
+    use crate::values::{Shape, What, wave};
 
     fn read(json: Option<&str>, texts: &[(&str, &str)]) -> Result<String> {
         let mut signature =
@@ -204,7 +204,6 @@ mod tests {
         let values = values(&signature, "arguments", json.as_deref(), texts, &Limits::default())?;
         Ok(values.iter().map(wave::write).collect::<Vec<_>>().join(" "))
     }
-    use crate::values::Shape;
 
     #[test]
     fn json_and_text_come_to_the_same() {
