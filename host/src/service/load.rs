@@ -16,7 +16,7 @@ use crate::artifact::{self, Artifact};
 use crate::component::{Offer, encode, section};
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{ComponentEntry, Section, parse_section};
-use crate::state::State;
+use crate::state::{State, Turns};
 
 use assemble::add_component;
 use names::{check_sections_exist, class_names};
@@ -66,6 +66,7 @@ fn load_blocking(host: &Host, source: Source) -> Result<App> {
         classes: Vec::new(),
         entrypoints: Vec::new(),
         components: Vec::new(),
+        turns: Turns::default(),
     };
     for (component, names) in components.into_iter().zip(names) {
         add_component(&mut app, &manifest, component, names)?;
