@@ -25,7 +25,8 @@ use tokio::sync::oneshot;
 use crate::error::{Error, Result};
 use crate::service::Host;
 pub(crate) use call::Members;
-use place::{Place, Taken};
+pub use place::Place;
+use place::Taken;
 pub(crate) use report::{AppReport, AppState, AppSummary, Apps, CallableClass, Pools};
 
 /// The header that says which instance answered.

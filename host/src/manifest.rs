@@ -43,7 +43,7 @@ pub(crate) use route::{HttpMethod, Route, Segment};
 pub use schema::schema;
 pub(crate) use settings::{ClassSettings, MethodSettings};
 #[cfg(feature = "cli")]
-pub(crate) use units::TimeSpan;
+pub(crate) use units::{AnySize, TimeSpan};
 
 use document::Document;
 use names::fit_name;

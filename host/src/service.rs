@@ -190,7 +190,12 @@ impl Host {
     ///
     /// Exits that began go on when the future is dropped; those that had not begun do not begin before the next call.
     pub async fn shutdown(&self) {
-        self.inner.drain.run(self.inner.config.drain_timeout).await;
+        self.shutdown_within(self.inner.config.drain_timeout).await;
+    }
+
+    /// As [`shutdown`](Self::shutdown), with another time for running calls.
+    pub(crate) async fn shutdown_within(&self, drain_timeout: Duration) {
+        self.inner.drain.run(drain_timeout).await;
         tokio::join!(self.inner.instances.exit_all(), self.inner.budget.exit_all());
     }
 }

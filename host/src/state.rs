@@ -5,6 +5,7 @@
 
 mod limits;
 mod output;
+mod turn;
 mod wasi;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::config::InstanceLimits;
 pub(crate) use limits::{MemoryLimiter, MemoryRefusal};
 pub use output::{GuestOutput, OutputLine, OutputOrigin, OutputStream};
 pub(crate) use output::{Output, TracingOutput};
+pub(crate) use turn::{Turn, Turns};
 pub(crate) use wasi::{Directory, Stdio, WasiSpec};
 
 /// The data of one store.
@@ -34,6 +36,7 @@ pub struct State {
     pub(crate) memory: MemoryLimiter,
     pub(crate) deadline: Deadline,
     pub(crate) output: Arc<Output>,
+    pub(crate) turn: Turn,
 }
 
 /// When the guest has to be done with what it does now.
@@ -87,6 +90,7 @@ impl State {
         engine: &Engine,
         spec: &WasiSpec,
         output: Arc<Output>,
+        turns: &Turns,
         max_memory_bytes: u64,
         limits: &InstanceLimits,
     ) -> crate::error::Result<Store<Self>> {
@@ -102,6 +106,7 @@ impl State {
             memory: MemoryLimiter::new(max_memory_bytes, limits),
             deadline: Deadline { at: None, ticks_left: None, passed: false },
             output,
+            turn: Turn::new(turns),
         };
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.memory);
@@ -112,8 +117,9 @@ impl State {
             if context.data_mut().deadline.is_over() {
                 return Ok(UpdateDeadline::Interrupt);
             }
-            // Other guests and the host's own tasks get a turn every tick.
-            Ok(UpdateDeadline::Yield(1))
+            // Other guests and the host's own tasks run every tick.
+            let state = context.data();
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(state.turn.clone().next(state.deadline.at))))
         });
         Ok(store)
     }

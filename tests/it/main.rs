@@ -10,5 +10,7 @@ mod inspect;
 mod library;
 mod lifecycle;
 mod limits;
+mod serve;
 mod third_party;
 mod tidy;
+mod web;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::manifest::TimeSpan;
+use crate::manifest::{AnySize, TimeSpan};
+use crate::service::HostBuilder;
 
 /// Runs functions compiled to WebAssembly: classes with lifecycle hooks, parameters and typed methods.
 #[derive(Debug, Parser)]
@@ -173,21 +174,84 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub(super) body_timeout: Duration,
 
-    /// How many instances may be alive at once [default: 1000]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) max_instances: Option<u32>,
-
     /// How many threads run guests [default: one for each core]
     #[arg(long, value_name = "COUNT")]
     pub(super) workers: Option<NonZeroUsize>,
 
-    /// Keep the server's data in this directory [default: keep nothing]
+    /// Keep the server's data in this directory, its control socket among them [default: keep nothing]
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
-    #[allow(dead_code, reason = "read by the control API")]
     pub(super) data_dir: Option<PathBuf>,
 
     #[command(flatten)]
     pub(super) permissions: Permissions,
+
+    #[command(flatten)]
+    pub(super) limits: Limits,
+}
+
+/// Limits of the whole host.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Limits")]
+pub(super) struct Limits {
+    /// How many instances may be alive at once [default: 1000]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) max_instances: Option<u32>,
+
+    /// Above how much memory of all instances idle ones go [default: half of the machine's]
+    #[arg(long, value_name = "SIZE")]
+    pub(super) memory_budget: Option<AnySize>,
+
+    /// How many calls of one app run at once [default: three quarters of --max-instances]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) max_running_calls: Option<u32>,
+
+    /// How many calls of one app wait for an instance [default: 10000]
+    #[arg(long, value_name = "COUNT")]
+    pub(super) max_queued_calls: Option<u32>,
+
+    /// How many sets of parameters of one app may have a pool at a time [default: 10000]
+    #[arg(long, value_name = "COUNT")]
+    pub(super) max_tuples: Option<usize>,
+
+    /// How many new sets of parameters of one app get a pool in a second [default: 100]
+    #[arg(long, value_name = "COUNT")]
+    pub(super) tuple_rate: Option<u32>,
+
+    /// How many of them at once after a silence [default: 1000]
+    #[arg(long, value_name = "COUNT")]
+    pub(super) tuple_burst: Option<u32>,
+
+    /// How large the parameters and arguments of one call may be together [default: 4MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub(super) max_body: Option<AnySize>,
+}
+
+impl Limits {
+    /// Sets what was given; the rest keeps its default.
+    pub(super) fn apply(&self, mut builder: HostBuilder) -> HostBuilder {
+        if let Some(instances) = self.max_instances {
+            builder = builder.max_instances(instances);
+        }
+        if let Some(size) = self.memory_budget {
+            builder = builder.memory_budget_bytes(size.bytes());
+        }
+        if let Some(calls) = self.max_running_calls {
+            builder = builder.max_running_calls(calls);
+        }
+        if let Some(calls) = self.max_queued_calls {
+            builder = builder.max_queued_calls(calls);
+        }
+        if let Some(tuples) = self.max_tuples {
+            builder = builder.max_tuples(tuples);
+        }
+        if self.tuple_rate.is_some() || self.tuple_burst.is_some() {
+            builder = builder.tuple_rate(self.tuple_rate.unwrap_or(100), self.tuple_burst.unwrap_or(1_000));
+        }
+        if let Some(size) = self.max_body {
+            builder = builder.max_body_bytes(usize::try_from(size.bytes()).unwrap_or(usize::MAX));
+        }
+        builder
+    }
 }
 
 /// A duration as manifests spell it.

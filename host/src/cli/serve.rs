@@ -6,21 +6,27 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 
 use super::args::{Common, ServeArgs};
 use super::interrupts::Interrupts;
 use super::terminal::{self, Outcome, say, with_patience};
 use super::watch::Watcher;
 use super::{build, context, listing};
+use crate::api::{self, Control, Place};
 use crate::error::{Error, ErrorKind};
 use crate::service::{App, Host, Source};
 use crate::web::{Options, Phase, Readiness, Server, WebService};
 
 /// How long a drain may take before a line says what it waits for.
 const DRAIN_PATIENCE: Duration = Duration::from_millis(100);
+
+/// How long answers over the control socket may take once all calls are over.
+const CONTROL_GRACE: Duration = Duration::from_millis(500);
 
 pub(super) async fn serve(common: &Common, args: ServeArgs) -> Outcome {
     let mut interrupts = Interrupts::listen()?;
@@ -69,6 +75,7 @@ struct Serving {
     front: WebService,
     server: Server,
     readiness: Readiness,
+    control: Option<Control>,
     address: SocketAddr,
     drain_timeout: Duration,
 }
@@ -77,10 +84,7 @@ impl Serving {
     /// Binds the port and answers that the apps are not there yet. Whoever asks at once gets an answer, and a port that is
     /// taken is found before minutes of building.
     async fn start(common: &Common, args: &ServeArgs, sources: &[Source]) -> Result<Self, Error> {
-        let mut builder = Host::builder().drain_timeout(args.drain_timeout);
-        if let Some(instances) = args.max_instances {
-            builder = builder.max_instances(instances);
-        }
+        let builder = args.limits.apply(Host::builder().drain_timeout(args.drain_timeout));
         let host = context::configured(common, &args.permissions, builder)?;
         let listener = TcpListener::bind(args.listen).await.map_err(|error| cannot_listen(args.listen, error))?;
         let address = listener.local_addr().map_err(|error| cannot_listen(args.listen, error))?;
@@ -90,9 +94,13 @@ impl Serving {
         }
         let front = front(&host, args, sources).readiness(readiness.clone());
         let options = Options { header_timeout: args.header_timeout, ..Options::default() };
+        let control = control(&host, args, &readiness)?;
         let server = Server::start(listener, front.clone(), options);
         say(&format!("listening on http://{address}"));
-        Ok(Self { host, front, server, readiness, address, drain_timeout: args.drain_timeout })
+        if let Some(control) = &control {
+            say(&format!("control socket {}", control.socket().display()));
+        }
+        Ok(Self { host, front, server, readiness, control, address, drain_timeout: args.drain_timeout })
     }
 
     /// Makes all apps answer and says how they can be reached. Gives what watches them, if they are to be watched.
@@ -126,7 +134,8 @@ impl Serving {
     }
 
     /// Ends in order: no longer ready, no new requests, those that run end, instances exit.
-    async fn drain(&self) {
+    async fn drain(mut self) {
+        let deadline = Instant::now() + self.drain_timeout;
         self.readiness.drain();
         self.server.begin_drain();
         let mut drained = std::pin::pin!(self.server.drain(self.drain_timeout));
@@ -141,8 +150,35 @@ impl Serving {
         if cut > 0 {
             say(&format!("{} cut off after {:?}", counted(cut, "request"), self.drain_timeout));
         }
-        self.host.shutdown().await;
+        // Calls that came over the control socket have what is left of the time.
+        self.host.shutdown_within(deadline.saturating_duration_since(Instant::now())).await;
+        if let Some(control) = self.control.take() {
+            control.stop(CONTROL_GRACE).await;
+        }
         terminal::flush_guest_lines();
+    }
+}
+
+/// The control API. Without a directory of the server's own it is a convenience, and a machine that has no place for its
+/// socket serves all the same.
+fn control(host: &Host, args: &ServeArgs, readiness: &Readiness) -> Result<Option<Control>, Error> {
+    let readiness = readiness.clone();
+    let phase = move || {
+        let phases = readiness.phases();
+        let (app, phase) = phases.first_key_value()?;
+        Some(format!("{phase} {app}"))
+    };
+    let started = Place::of(args.data_dir.as_deref()).and_then(|place| {
+        let options = api::Options { place, phase: Arc::new(phase) };
+        Control::start(host.clone(), Handle::current(), options)
+    });
+    match started {
+        Ok(control) => Ok(Some(control)),
+        Err(error) if args.data_dir.is_some() => Err(error),
+        Err(error) => {
+            say(&format!("warning: {error}; `wasmhost call` and `wasmhost ps` will not find this server"));
+            Ok(None)
+        }
     }
 }
 

@@ -191,7 +191,9 @@ impl Driver {
         let Some(mut live) = self.live.take() else { return };
         let inside = self.inside.clone();
         live.store.set_epoch_deadline(1);
-        let left = live.store.run_concurrent(async |accessor| serve(accessor, &mut commands, &inside).await).await;
+        let turn = live.store.data().turn.clone();
+        let serving = live.store.run_concurrent(async |accessor| serve(accessor, &mut commands, &inside).await);
+        let left = turn.run(serving).await;
         // Whatever comes, no more calls: their slots come back when the store is dropped.
         match left {
             Ok(Ok(Left::Exit(reply))) => {

@@ -64,7 +64,7 @@ impl<const LEAST: u64, const MOST: u64> FromStr for ByteSize<LEAST, MOST> {
 }
 
 /// A size without limits, to print the limits of another.
-type AnySize = ByteSize<0, { u64::MAX }>;
+pub(crate) type AnySize = ByteSize<0, { u64::MAX }>;
 
 impl From<u64> for AnySize {
     fn from(bytes: u64) -> Self {

@@ -8,6 +8,7 @@ use super::class::Class;
 use super::entrypoint::{Command, EntrypointInner, Main};
 use super::inspect::ComponentReport;
 use crate::error::{Error, Result};
+use crate::state::Turns;
 
 /// A loaded app. Cheap to clone; ephemeral: it lives as long as its clones, its classes and their instances.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub(super) struct AppInner {
     pub(super) classes: Vec<Class>,
     pub(super) entrypoints: Vec<EntrypointInner>,
     pub(super) components: Vec<ComponentReport>,
+    /// Shared by the guests of all classes.
+    pub(super) turns: Turns,
 }
 
 impl std::fmt::Debug for AppInner {

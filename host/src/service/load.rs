@@ -10,13 +10,14 @@ use std::sync::Arc;
 use wasmtime::component::InstancePre;
 
 use super::app::{App, AppInner};
+use super::class::Class;
 use super::source::Source;
 use super::{Host, HostInner};
 use crate::artifact::{self, Artifact};
 use crate::component::{Offer, encode, section};
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{ComponentEntry, Section, parse_section};
-use crate::state::State;
+use crate::state::{State, Turns};
 
 use assemble::add_component;
 use names::{check_sections_exist, class_names};
@@ -66,11 +67,29 @@ fn load_blocking(host: &Host, source: Source) -> Result<App> {
         classes: Vec::new(),
         entrypoints: Vec::new(),
         components: Vec::new(),
+        turns: Turns::default(),
     };
     for (component, names) in components.into_iter().zip(names) {
         add_component(&mut app, &manifest, component, names)?;
     }
+    check_default(&app)?;
     Ok(App { inner: Arc::new(app) })
+}
+
+/// Refuses a second default class, which no manifest alone may show: components have sections of their own.
+fn check_default(app: &AppInner) -> Result<()> {
+    let mut defaults = app.classes.iter().filter(|class| class.settings().is_default).map(Class::name);
+    match (defaults.next(), defaults.next()) {
+        (Some(first), Some(second)) => Err(Error::new(
+            ErrorKind::Conflict,
+            format!(
+                "the classes `{first}` and `{second}` of the app `{}` are both its default; set `default = false` for one of \
+                 them",
+                app.name
+            ),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn read_component(host: &HostInner, entry: &ComponentEntry, bytes: Option<Vec<u8>>) -> Result<Loaded> {

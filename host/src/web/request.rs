@@ -7,6 +7,7 @@ use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, ORIGIN};
 use http::request::Parts;
 use http::{Method as Verb, Request, Response, StatusCode, Version};
 use http_body::Body as HttpBody;
+use tracing::Instrument;
 
 use super::body::{Body, BodyLimits, read};
 use super::respond::{self, Problem};
@@ -30,7 +31,10 @@ where
     let (head, body) = request.into_parts();
     let mut response = match head.uri.path().strip_prefix(HEALTH) {
         Some(what) => health(&shared, what),
-        None => for_an_app(&shared, &head, body).await.unwrap_or_else(Problem::into_response),
+        None => {
+            let span = tracing::debug_span!("request", verb = %head.method, path = head.uri.path());
+            for_an_app(&shared, &head, body).instrument(span).await.unwrap_or_else(Problem::into_response)
+        }
     };
     if head.version >= Version::HTTP_2 {
         // Connections with streams have no such header.

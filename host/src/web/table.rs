@@ -13,6 +13,9 @@ use crate::manifest::{HttpMethod, Segment};
 use crate::service::{App, Class, Method, unknown};
 use crate::values::inputs::Place;
 
+/// The most routes that an error lists.
+const MAX_LISTED: usize = 10;
+
 /// The apps of one generation.
 #[derive(Debug, Default)]
 pub(super) struct Table {
@@ -219,9 +222,12 @@ impl Entry {
             return Error::not_found(format!("the class `{class}` has no routes; a method gets one with `web`"));
         }
         let methods = self.exposed.iter().map(|target| format!("POST /{}", target.method(&self.class).name()));
-        let known: Vec<_> = routes.into_iter().chain(methods).collect();
-        let what = format!("no route of the class `{class}` answers `{path}`");
-        Error::not_found(format!("{what}; its routes are `{}`", known.join("`, `")))
+        let mut known: Vec<_> = routes.into_iter().chain(methods).collect();
+        let more = known.len().saturating_sub(MAX_LISTED);
+        known.truncate(MAX_LISTED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let known = known.join("`, `");
+        Error::not_found(format!("no route of the class `{class}` answers `{path}`; its routes are `{known}`{more}"))
     }
 
     fn exposed_at(&self, path: &str) -> Option<&Target> {

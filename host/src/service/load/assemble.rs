@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::instance::{Blueprint, Bounds, Setup};
 use crate::manifest::{ClassSection, ClassSettings, ComponentEntry, Manifest, Origin, Section};
 use crate::pool::{self, Pools};
-use crate::state::State;
+use crate::state::{State, Turns};
 use crate::values::{Limits, Signature, What};
 
 /// A class while its app is put together.
@@ -39,7 +39,7 @@ pub(super) fn add_component(
     names: Vec<String>,
 ) -> Result<()> {
     let Loaded { entry, artifact, offer, section, pre, size_bytes } = component;
-    let host = app.host.clone();
+    let (host, turns) = (app.host.clone(), app.turns.clone());
     app.components.push(ComponentReport::new(&entry, &artifact, &offer, size_bytes));
     let Offer { interfaces, entrypoint, handler, .. } = offer;
 
@@ -60,7 +60,7 @@ pub(super) fn add_component(
         });
     }
     let builds: Vec<_> = drafts.iter().filter_map(|draft| draft.sorted.build.clone()).collect();
-    let of_component = Shared { host: &host, entry: &entry, pre: &pre, builds: &builds };
+    let of_component = Shared { host: &host, entry: &entry, pre: &pre, builds: &builds, turns: &turns };
     if let Some(entrypoint) = entrypoint {
         app.entrypoints.push(of_component.entrypoint(entrypoint, settings(&entry.name, None, manifest, &section)?)?);
     }
@@ -113,6 +113,7 @@ struct Shared<'a> {
     entry: &'a ComponentEntry,
     pre: &'a Result<InstancePre<State>>,
     builds: &'a [Arc<crate::component::Function>],
+    turns: &'a Turns,
 }
 
 impl Shared<'_> {
@@ -231,6 +232,7 @@ impl Shared<'_> {
                 instance: host.config.instance,
             },
             ticker: host.engines.ticker().clone(),
+            turns: self.turns.clone(),
             stop: host.drain.stop_token().clone(),
         }
     }

@@ -1,0 +1,333 @@
+//! `wasmhost serve`, the real program: ports, requests over TCP, signals, timeouts, `--watch`.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use wasmhost_tests::{guest, wasmhost, wasmhost_command};
+
+/// How long anything may take that should happen soon.
+const SOON: Duration = Duration::from_secs(60);
+
+/// A server, killed when the test is done with it.
+struct Server {
+    child: Child,
+    said: Arc<(Mutex<String>, Condvar)>,
+    address: String,
+}
+
+impl Server {
+    /// Starts it on a free port, and waits until it listens.
+    fn start(arguments: &[&str]) -> Self {
+        let mut command = wasmhost_command();
+        command.arg("serve").args(arguments).args(["--listen", "127.0.0.1:0"]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let said = Arc::<(Mutex<String>, Condvar)>::default();
+        let (stderr, heard) = (child.stderr.take().unwrap(), said.clone());
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let mut text = heard.0.lock().unwrap();
+                text.push_str(&line);
+                text.push('\n');
+                heard.1.notify_all();
+            }
+        });
+        let mut server = Self { child, said, address: String::new() };
+        let text = server.says("listening on http://");
+        server.address = text.lines().find_map(|line| line.strip_prefix("listening on http://")).unwrap().to_owned();
+        server
+    }
+
+    /// Starts it, and waits until it is ready.
+    fn ready(arguments: &[&str]) -> Self {
+        let server = Self::start(arguments);
+        server.until(|| server.get("/.well-known/wasmhost/ready").starts_with("HTTP/1.1 200 "));
+        server
+    }
+
+    /// Waits until it has said this, and gives all it said.
+    #[track_caller]
+    fn says(&self, what: &str) -> String {
+        let said = self.said.0.lock().unwrap();
+        let waited = self.said.1.wait_timeout_while(said, SOON, |said| !said.contains(what)).unwrap();
+        assert!(!waited.1.timed_out(), "`{what}` was not said: {}", waited.0);
+        waited.0.clone()
+    }
+
+    #[track_caller]
+    fn until(&self, is_so: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !is_so() {
+            assert!(start.elapsed() < SOON, "it did not come about: {}", self.said.0.lock().unwrap());
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        stream
+    }
+
+    fn request(&self, host: &str, path: &str) -> TcpStream {
+        let mut stream = self.connect();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").unwrap();
+        stream
+    }
+
+    fn get(&self, path: &str) -> String {
+        read(self.request("127.0.0.1", path))
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    #[track_caller]
+    fn ends(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(start.elapsed() < SOON, "it goes on: {}", self.said.0.lock().unwrap());
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read(mut stream: TcpStream) -> String {
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// Writes a manifest for the guest with hooks, and gives its folder.
+fn hooks(dir: &Path, settings: &str) -> String {
+    write_manifest(dir, &guest("hooks"), "", settings);
+    dir.to_str().unwrap().to_owned()
+}
+
+fn write_manifest(dir: &Path, component: &Path, build: &str, settings: &str) {
+    let text = format!(
+        "version = 1\nname = \"hooks\"\n[component.hooks]\nsource = {component:?}\n{build}\n[class.probe]\n\
+         parameters = {{ mode = \"\" }}\n{settings}\n"
+    );
+    // At once, so that a server that watches never sees half of it.
+    std::fs::write(dir.join(".new"), text).unwrap();
+    std::fs::rename(dir.join(".new"), dir.join("wasmhost.toml")).unwrap();
+}
+
+const PAUSE: &str = "[class.probe.method.pause]\nweb = \"GET /pause/{milliseconds}\"";
+
+#[test]
+fn the_port_and_the_urls_are_printed_and_each_of_them_answers() {
+    let mut server = Server::ready(&["examples/parameterized", "--no-build", "--json"]);
+    let mut line = String::new();
+    BufReader::new(server.child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let listed: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(listed["address"], server.address.as_str());
+    let urls = listed["apps"][0]["classes"][0]["routes"][0]["urls"].as_array().unwrap();
+    assert_eq!(urls.len(), 3, "by host, by path, and at the root: {listed}");
+    for url in urls.iter().map(|url| url.as_str().unwrap()) {
+        let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+        for (query, answer) in [
+            ("foo=hedgehog&bar=7&qux=override", "(hedgehog, 7), with input qux=override"),
+            ("foo=hedgehog&qux=override", "(hedgehog, 10), with input qux=override"),
+            ("foo=hedgehog&bar=10", "(hedgehog, 10), with input qux=default"),
+            ("foo=hedgehog", "(hedgehog, 10), with input qux=default"),
+        ] {
+            let reply = read(server.request(host, &format!("/{path}?{query}")));
+            assert!(reply.starts_with("HTTP/1.1 200 ") && reply.ends_with(answer), "{url}: {reply}");
+        }
+        assert!(server.says(url).contains(&format!("GET {url}")));
+    }
+    server.signal(Signal::TERM);
+    assert_eq!(server.ends().code(), Some(0));
+}
+
+#[test]
+fn a_signal_lets_requests_end_and_the_exit_code_is_0() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut server = Server::ready(&[&hooks(dir.path(), PAUSE), "--json"]);
+        let idle = server.connect();
+        let running = server.request("hooks.localhost", "/pause/1500?mode=enter:print,exit:print");
+        server.says("printed on stdout");
+        server.signal(signal);
+        server.says("draining: 1 request, for at most 30s");
+        assert_eq!(read(idle), "", "an idle connection is closed");
+        let reply = read(running);
+        assert!(reply.starts_with("HTTP/1.1 204 ") && reply.contains("connection: close"), "{reply}");
+        assert_eq!(server.ends().code(), Some(0));
+        let printed = server.said.0.lock().unwrap().matches("printed on stdout").count();
+        assert_eq!(printed, 2, "`enter` and `exit` printed");
+    }
+}
+
+#[test]
+fn a_request_is_cut_off_when_the_drain_takes_too_long_and_a_second_signal_does_not_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = hooks(dir.path(), PAUSE);
+    let path = "/pause/600000?mode=enter:print";
+
+    let mut server = Server::ready(&[&source, "--drain-timeout", "300ms"]);
+    let running = server.request("hooks.localhost", path);
+    server.says("printed on stdout");
+    server.signal(Signal::TERM);
+    assert_eq!(read(running), "");
+    assert_eq!(server.ends().code(), Some(0));
+    server.says("1 request cut off after 300ms");
+
+    for (second, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let mut server = Server::ready(&[&source]);
+        let _running = server.request("hooks.localhost", path);
+        server.says("printed on stdout");
+        server.signal(Signal::TERM);
+        server.says("draining: 1 request");
+        server.signal(second);
+        assert_eq!(server.ends().code(), Some(code));
+    }
+}
+
+#[test]
+fn a_client_that_sends_its_head_too_slowly_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::ready(&[&hooks(dir.path(), PAUSE), "--header-timeout", "200ms"]);
+    for sent in ["", "GET / HT", "GET / HTTP/1.1\r\nhost: x\r\n"] {
+        let mut stream = server.connect();
+        stream.write_all(sent.as_bytes()).unwrap();
+        assert_eq!(read(stream), "", "{sent}");
+    }
+    // Between two requests a connection may be silent for longer; their heads may not.
+    let mut stream = server.connect();
+    let request = "GET /pause/1 HTTP/1.1\r\nhost: hooks.localhost\r\n\r\n";
+    for _ in 0..2 {
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 204");
+        while stream.set_read_timeout(Some(Duration::from_millis(400))).is_ok() && stream.read(&mut [0; 1]).is_ok() {}
+    }
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    stream.write_all(b"GET / HT").unwrap();
+    assert_eq!(read(stream), "");
+}
+
+#[test]
+fn requests_are_told_what_they_wait_for_while_an_app_is_built() {
+    let dir = tempfile::tempdir().unwrap();
+    let build = "build = \"until [ -e go ]; do sleep 0.05; done\"";
+    write_manifest(dir.path(), &guest("hooks"), build, PAUSE);
+    let server = Server::start(&[dir.path().to_str().unwrap()]);
+    server.until(|| server.get("/.well-known/wasmhost/ready").contains("building"));
+    for (host, path) in [("hooks.localhost", "/pause/0"), ("127.0.0.1", "/hooks/probe/pause/0"), ("127.0.0.1", "/")] {
+        let reply = read(server.request(host, path));
+        assert!(reply.starts_with("HTTP/1.1 503 ") && reply.contains("retry-after: 1\r\n"), "{reply}");
+        assert!(
+            reply.contains(r#""kind":"starting","message":"the app `hooks` is not ready yet: building""#),
+            "{reply}"
+        );
+    }
+    assert!(read(server.request("other.localhost", "/")).starts_with("HTTP/1.1 404 "));
+    assert!(server.get("/.well-known/wasmhost/live").ends_with("ok"));
+    std::fs::write(dir.path().join("go"), "").unwrap();
+    server.until(|| server.get("/pause/0").starts_with("HTTP/1.1 204 "));
+    assert!(server.get("/.well-known/wasmhost/ready").ends_with("ok"));
+}
+
+#[test]
+fn a_first_load_that_fails_ends_the_program_with_its_code() {
+    let dir = tempfile::tempdir().unwrap();
+    write_manifest(dir.path(), &guest("hooks"), "build = \"exit 9\"", "");
+    let source = dir.path().to_str().unwrap();
+    let error = wasmhost(&["serve", source, "--listen", "127.0.0.1:0"]).failed(1);
+    assert!(error.contains("the build command of component `hooks` failed"), "{error}");
+}
+
+#[test]
+fn mistakes_are_found_before_anything_is_served() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (first, second) = (hooks(one.path(), ""), hooks(two.path(), ""));
+    let error = wasmhost(&["serve", &first, &second]).failed(5);
+    for text in ["two apps are named `hooks`", &first, &second] {
+        assert!(error.contains(text), "{error}");
+    }
+    let error = wasmhost(&["serve", &first, "--expose-methods", "--listen", "0.0.0.0:8080"]).failed(3);
+    assert!(error.contains("`--listen 127.0.0.1:8080`"), "{error}");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let error = wasmhost(&["serve", &first, "--listen", &address]).failed(70);
+    assert!(error.contains(&format!("listening on `{address}`")) && error.contains("port 0"), "{error}");
+    assert!(wasmhost(&["serve", "--drain-timeout", "30"]).failed(2).contains("has no unit"));
+}
+
+/// What the method `echo` answers for this text when nobody gives one.
+fn echoes(text: &str) -> String {
+    format!("[class.probe.method.echo]\nweb = \"GET /\"\narguments = {{ text = \"{text}\" }}")
+}
+
+#[test]
+fn watching_swaps_what_works_and_keeps_what_worked() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = hooks(dir.path(), &echoes("one"));
+    let server = Server::ready(&[&source, "--watch"]);
+    let answers = |text: &str| server.get("/").ends_with(text);
+    assert!(answers("one"));
+    hooks(dir.path(), &echoes("two"));
+    server.until(|| answers("two"));
+
+    std::fs::write(dir.path().join("wasmhost.toml"), "version = 1\n[component.hooks]\nsourc = \"x\"").unwrap();
+    server.says("`hooks` goes on as it was");
+    assert!(answers("two"));
+    hooks(dir.path(), &echoes("three"));
+    server.until(|| answers("three"));
+}
+
+#[test]
+fn watching_builds_when_a_source_changes_and_not_because_of_what_the_build_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("out")).unwrap();
+    std::fs::write(dir.path().join("source"), "1").unwrap();
+    let build = format!(
+        "build = '''echo built >> ../{}.log; echo generated > generated; [ \"$(cat source)\" != bad ] && cp {} out/hooks.wasm'''",
+        dir.path().file_name().unwrap().to_str().unwrap(),
+        guest("hooks").display()
+    );
+    write_manifest(dir.path(), Path::new("out/hooks.wasm"), &build, &echoes("one"));
+    let log = dir.path().with_extension("log");
+    let builds = || std::fs::read_to_string(&log).unwrap().lines().count();
+    let served_anew = |server: &Server| server.said.0.lock().unwrap().matches("is served anew").count();
+
+    let server = Server::ready(&[dir.path().to_str().unwrap(), "--watch"]);
+    assert_eq!(builds(), 1);
+    std::fs::write(dir.path().join("source"), "2").unwrap();
+    server.until(|| served_anew(&server) >= 1);
+    std::fs::write(dir.path().join("source"), "bad").unwrap();
+    server.says("`hooks` goes on as it was");
+    assert!(server.get("/").ends_with("one"));
+    // A component that someone else builds is loaded, and nothing is built for it.
+    let before = (builds(), served_anew(&server));
+    std::fs::copy(guest("hooks"), dir.path().join("out/other.wasm")).unwrap();
+    let mut component = std::fs::read(guest("hooks")).unwrap();
+    component.extend([0, 3, 1, b'x', 0]);
+    std::fs::write(dir.path().join("out/new"), component).unwrap();
+    std::fs::rename(dir.path().join("out/new"), dir.path().join("out/hooks.wasm")).unwrap();
+    server.until(|| served_anew(&server) == before.1 + 1);
+    assert_eq!((builds(), served_anew(&server)), (before.0, before.1 + 1));
+    // Once for the start and once for each change of the source, and once for the file that the first build made.
+    assert!((3..=4).contains(&before.0), "{before:?}");
+    std::fs::remove_file(log).unwrap();
+}
