@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -17,6 +18,8 @@ use crate::{SOON, until};
 pub(crate) struct Server {
     child: Child,
     said: Arc<(Mutex<String>, Condvar)>,
+    /// Hears what it says, until it has ended.
+    hearing: Option<JoinHandle<()>>,
     pub(crate) address: SocketAddr,
     dir: tempfile::TempDir,
 }
@@ -46,7 +49,7 @@ impl Server {
         let mut child = command.spawn().unwrap();
         let said = Arc::<(Mutex<String>, Condvar)>::default();
         let (stderr, heard) = (child.stderr.take().unwrap(), said.clone());
-        std::thread::spawn(move || {
+        let hearing = std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let mut text = heard.0.lock().unwrap();
                 text.push_str(&line);
@@ -54,7 +57,7 @@ impl Server {
                 heard.1.notify_all();
             }
         });
-        let mut server = Self { child, said, address: SocketAddr::from(([0; 4], 0)), dir };
+        let mut server = Self { child, said, hearing: Some(hearing), address: SocketAddr::from(([0; 4], 0)), dir };
         server.address = server.listens();
         until("the server is ready", async || server.get("/.well-known/wasmhost/ready").await.status == 200).await;
         server
@@ -124,12 +127,14 @@ impl Server {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
     }
 
-    /// Waits for its end, and gives the time that it took.
+    /// Waits for its end and the last it says, and gives the time that it took.
     pub(crate) async fn ends(&mut self, within: Duration) -> (ExitStatus, Duration) {
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                return (status, start.elapsed());
+                let took = start.elapsed();
+                self.hearing.take().map(JoinHandle::join).transpose().unwrap();
+                return (status, took);
             }
             assert!(start.elapsed() < within, "after {within:?} it still runs: {}", self.said());
             crate::pause(Duration::from_millis(2)).await;

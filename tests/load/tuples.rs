@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::task::JoinSet;
+use wasmhost_tests::is_full;
 
 use crate::server::{App, Server};
 use crate::{SOON, alone, figure, size, until};
@@ -29,7 +30,9 @@ fn tuples_that_come_and_go_leave_nothing_behind() {
 
         assert_eq!(instances.len(), tuples, "each has an instance of its own");
         assert_eq!(server.metric("wasmhost_cold_starts_total", "outcome=\"ok\"").await, tuples as u64);
-        assert!(after.resident_kib * 100 <= before.resident_kib * 105, "memory: {before:?} → {after:?}");
+        // A small run has hardly begun when it is measured first.
+        let percent = if is_full() { 105 } else { 110 };
+        assert!(after.resident_kib * 100 <= before.resident_kib * percent, "memory: {before:?} → {after:?}");
         assert!(after.files <= before.files, "open files: {before:?} → {after:?}");
         // The runtime keeps a thread that did file operations for ten seconds.
         until("no thread is left over", async || server.held().threads <= before.threads).await;
