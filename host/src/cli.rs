@@ -5,14 +5,19 @@
 
 mod args;
 mod build;
+mod call;
+mod choices;
+mod client;
 mod complete;
 mod context;
 mod inspect;
 mod interrupts;
 mod listing;
 mod options;
+mod ps;
 mod run;
 mod serve;
+mod table;
 mod target;
 mod terminal;
 mod usage;
@@ -66,6 +71,8 @@ async fn verb(cli: Cli) -> Outcome {
         Verb::Inspect(args) => inspect::inspect(&cli.common, args).await,
         Verb::Run(args) => run::run(&cli.common, args).await,
         Verb::Serve(args) => serve::serve(&cli.common, args).await,
+        Verb::Call(args) => call::call(&cli.common, args).await,
+        Verb::Ps(args) => ps::ps(args).await,
         Verb::Build(args) => build::build_verb(args).await,
         Verb::Completions { shell } => complete::completions(shell),
     }

@@ -31,6 +31,8 @@ pub(crate) struct HostConfig {
     pub(crate) instance: InstanceLimits,
     /// Limits of a guest's standard output and error.
     pub(crate) output: OutputLimits,
+    /// What all pools of the host share.
+    pub(crate) pools: PoolLimits,
 }
 
 impl Default for HostConfig {
@@ -45,6 +47,40 @@ impl Default for HostConfig {
             allow_mounts: Vec::new(),
             instance: InstanceLimits::default(),
             output: OutputLimits::default(),
+            pools: PoolLimits::default(),
+        }
+    }
+}
+
+/// What all pools of a host share.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PoolLimits {
+    /// Instances alive at once, whatever they do: the host's `max_instances`.
+    pub(crate) max_instances: u32,
+    /// Bytes charged for all instances, above which idle ones go. Without a limit here; a host takes half of the machine's.
+    pub(crate) memory_bytes: u64,
+    /// Pools of one app. Default 10,000.
+    pub(crate) max_tuples: usize,
+    /// Pools that one app may make in a second, after a burst. Default 100.
+    pub(crate) tuples_per_second: u32,
+    /// Pools that one app may make at once. Default 1,000.
+    pub(crate) tuple_burst: u32,
+    /// Calls of one app that run at once. Default 750: three quarters of the instances, so that others find one.
+    pub(crate) max_running: u32,
+    /// Calls of one app that wait. Default 10,000.
+    pub(crate) max_queued: u32,
+}
+
+impl Default for PoolLimits {
+    fn default() -> Self {
+        Self {
+            max_instances: 1_000,
+            memory_bytes: u64::MAX,
+            max_tuples: 10_000,
+            tuples_per_second: 100,
+            tuple_burst: 1_000,
+            max_running: 750,
+            max_queued: 10_000,
         }
     }
 }

@@ -5,9 +5,13 @@
 //! ```
 //! Work is anything that holds a [`Working`]; it is counted, not listed. This module must not know what the work is.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -20,12 +24,36 @@ pub(crate) struct Drain {
     draining: AtomicBool,
     work: TaskTracker,
     stop: CancellationToken,
+    drivers: TaskTracker,
 }
 
 /// Held while a piece of work is under way.
 #[derive(Debug)]
 pub(crate) struct Working {
     _token: TaskTrackerToken,
+}
+
+/// Work that runs as a task of its own; it is cancelled when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Task<T>(JoinHandle<T>);
+
+impl<T> Future for Task<T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        Pin::new(&mut self.0).poll(cx).map(|ended| {
+            ended.map_err(|error| match error.is_cancelled() {
+                true => Error::new(ErrorKind::Draining, "the host has shut down"),
+                false => Error::internal(format!("a task failed: {error}")),
+            })
+        })
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Drain {
@@ -43,6 +71,24 @@ impl Drain {
         Ok(working)
     }
 
+    /// Runs a piece of work as a task on `runtime`.
+    ///
+    /// # Errors
+    ///
+    /// As [`work`](Self::work).
+    pub(crate) fn spawn_on<F>(&self, runtime: &Handle, work: F) -> Result<Task<F::Output>>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let working = self.work()?;
+        let task = async move {
+            let done = work.await;
+            drop(working);
+            done
+        };
+        Ok(Task(self.work.spawn_on(task, runtime)))
+    }
+
     /// Registers work that a shutdown has to wait for even after it began: the exit of an instance.
     pub(crate) fn last_work(&self) -> Working {
         Working { _token: self.work.token() }
@@ -56,6 +102,11 @@ impl Drain {
     /// Cancelled when work is no longer waited for.
     pub(crate) fn stop_token(&self) -> &CancellationToken {
         &self.stop
+    }
+
+    /// The tasks that shared instances run in; each ends with its instance.
+    pub(crate) fn drivers(&self) -> &TaskTracker {
+        &self.drivers
     }
 
     /// Refuses new work, waits up to `grace` for what runs and tells the rest to stop.
@@ -87,6 +138,22 @@ mod tests {
         drop(working);
         drain.run(grace).await;
         assert!(!drain.stop_token().is_cancelled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_is_work_until_it_ends_or_is_dropped() {
+        let drain = Drain::default();
+        let runtime = Handle::current();
+        assert_eq!(drain.spawn_on(&runtime, async { 7 }).unwrap().await.unwrap(), 7);
+        let held = drain.work().unwrap();
+        let task = drain.spawn_on(&runtime, async move {
+            std::future::pending::<()>().await;
+            drop(held);
+        });
+        drop(task);
+        drain.run(Duration::from_secs(30)).await;
+        assert!(!drain.stop_token().is_cancelled(), "nothing had to be waited for");
+        assert_eq!(drain.spawn_on(&runtime, async {}).unwrap_err().kind(), ErrorKind::Draining);
     }
 
     #[tokio::test(start_paused = true)]

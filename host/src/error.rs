@@ -16,7 +16,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum ErrorKind {
     /// The caller's names, values or files do not fit what they are for.
     BadRequest,
-    /// A path of the web front that answers other verbs than this one.
+    /// There is something at this path, but it does not answer this verb.
     MethodNotAllowed,
     /// A value or a file is larger than its limit.
     TooLarge,
@@ -40,6 +40,8 @@ pub enum ErrorKind {
     Starting,
     /// The host is shutting down.
     Draining,
+    /// A command that talks to a server found none.
+    NoServer,
     /// A limit on instances, calls or waiting callers is reached.
     Overloaded,
     /// A method or `exit` ran longer than it may; of `build` and `enter` it is their own kind, with the same setting.
@@ -62,6 +64,31 @@ pub enum Fault {
 }
 
 impl ErrorKind {
+    /// Every kind, in the order of the declaration, so that `kind as usize` is its place here.
+    pub(crate) const ALL: [Self; 16] = [
+        Self::BadRequest,
+        Self::MethodNotAllowed,
+        Self::TooLarge,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::Conflict,
+        Self::ReturnedError,
+        Self::Trapped,
+        Self::MemoryExceeded,
+        Self::BuildFailed,
+        Self::EnterFailed,
+        Self::Draining,
+        Self::NoServer,
+        Self::Overloaded,
+        Self::TimedOut,
+        Self::Internal,
+    ];
+
+    /// The kind that is printed as `name`; `None` for one that this version does not know.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// The kind as it is printed, for example `bad-request`.
     pub fn as_str(self) -> &'static str {
         self.row().0
@@ -97,6 +124,7 @@ impl ErrorKind {
             Self::EnterFailed => ("enter-failed", 503, 1, Fault::Guest),
             Self::Starting => ("starting", 503, 6, Fault::Capacity),
             Self::Draining => ("draining", 503, 6, Fault::Capacity),
+            Self::NoServer => ("no-server", 503, 6, Fault::Capacity),
             Self::Overloaded => ("overloaded", 429, 7, Fault::Capacity),
             Self::TimedOut => ("timed-out", 504, 8, Fault::Guest),
             Self::Internal => ("internal", 500, 70, Fault::Host),
@@ -149,6 +177,12 @@ impl Error {
         self
     }
 
+    /// Says when the same call may succeed.
+    pub(crate) fn with_retry_after(mut self, after: Duration) -> Self {
+        self.0.retry_after = Some(after);
+        self
+    }
+
     /// The same failure with a way out.
     #[cfg(feature = "cli")]
     pub(crate) fn hint(mut self, hint: &str) -> Self {
@@ -177,13 +211,6 @@ impl Error {
     /// The end of what the guest wrote to its standard error.
     pub(crate) fn with_stderr(mut self, tail: Option<String>) -> Self {
         self.0.stderr = tail.filter(|text| !text.is_empty());
-        self
-    }
-
-    /// Says when the same call may go well.
-    #[cfg_attr(not(test), allow(dead_code, reason = "set by pools, which know their back-off"))]
-    pub(crate) fn with_retry_after(mut self, wait: Duration) -> Self {
-        self.0.retry_after = Some(wait);
         self
     }
 
@@ -240,14 +267,14 @@ impl Error {
         self.0.stderr.as_deref()
     }
 
-    /// How long to wait before the same call may go well, where that is known.
-    pub fn retry_after(&self) -> Option<Duration> {
-        self.0.retry_after
-    }
-
     /// Whether the same call may succeed later without a change: there was no room, or the host was draining.
     pub fn is_retryable(&self) -> bool {
         self.fault() == Fault::Capacity
+    }
+
+    /// After how long the same call may succeed, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
     }
 
     /// The error as every way in prints it: `{"error": {"kind", "message", "setting"?, "limit"?, "value"?, …}}`.
@@ -284,6 +311,21 @@ impl Error {
             error.insert("value".into(), value.clone());
         }
         error
+    }
+
+    /// Reads back what [`to_json`](Self::to_json) wrote, perhaps in another version; `None` if it is no such document.
+    #[cfg(feature = "cli")]
+    pub(crate) fn from_json(document: &serde_json::Value) -> Option<Self> {
+        let error = document.get("error")?;
+        let text = |key: &str| error.get(key).and_then(serde_json::Value::as_str).map(str::to_owned);
+        let kind = ErrorKind::from_name(&text("kind")?).unwrap_or(ErrorKind::Internal);
+        let mut read = Self::new(kind, text("message")?).with_stderr(text("stderr"));
+        read.0.setting = text("setting");
+        read.0.limit = text("limit");
+        read.0.value = error.get("value").cloned();
+        let functions = error.get("backtrace").and_then(serde_json::Value::as_array).into_iter().flatten();
+        read.0.backtrace = functions.filter_map(|function| function.as_str().map(str::to_owned)).collect();
+        Some(read)
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -352,6 +394,32 @@ mod tests {
         let limited = Error::new(ErrorKind::MemoryExceeded, "too much").with_limit("memory", "1MiB").to_json();
         assert_eq!(limited["error"]["setting"], "memory");
         assert_eq!(limited["error"]["limit"], "1MiB");
+    }
+
+    #[test]
+    fn every_kind_is_found_by_its_name_and_its_place() {
+        for (place, kind) in ErrorKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, place, "{kind}");
+            assert_eq!(ErrorKind::from_name(kind.as_str()), Some(kind));
+        }
+        assert_eq!(ErrorKind::from_name("unlucky"), None);
+    }
+
+    #[cfg(feature = "cli")]
+    #[test]
+    fn what_was_written_as_json_is_read_back() {
+        let error = Error::new(ErrorKind::ReturnedError, "`refuse` returned an error")
+            .with_limit("memory", "1MiB")
+            .with_value(serde_json::json!({"too-large": 1}))
+            .with_backtrace(vec!["deeper".into()])
+            .with_stderr(Some("last words".into()));
+        let read = Error::from_json(&error.to_json()).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{error:?}"));
+        assert_eq!(read.to_json(), error.to_json());
+
+        let of_the_future = serde_json::json!({"error": {"kind": "unlucky", "message": "no"}});
+        assert_eq!(Error::from_json(&of_the_future).unwrap().kind(), ErrorKind::Internal);
+        assert!(Error::from_json(&serde_json::json!({"message": "no"})).is_none());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! names of settings' files.
 
 mod failure;
+mod shared;
 mod typed;
 
 use std::sync::Arc;
@@ -19,11 +20,12 @@ use crate::config::InstanceLimits;
 use crate::engine::Ticker;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::{Lifecycle, Outcome, Step};
-use crate::state::{Output, State, WasiSpec};
+use crate::state::{Output, State, Turn, Turns, WasiSpec};
 use crate::values::json::Json;
 use crate::values::{Limits, Shape, Value};
 
 use failure::Attempt;
+pub(crate) use shared::{CallSlot, SharedLive};
 use typed::{Callee, Prepared};
 
 /// How much later than the epoch's deadline the timer fires that stops guests which wait: a guest that runs is stopped by
@@ -42,6 +44,8 @@ pub(crate) struct Blueprint {
     pub(crate) methods: Vec<Arc<Function>>,
     pub(crate) bounds: Bounds,
     pub(crate) ticker: Arc<Ticker>,
+    /// Those of the app.
+    pub(crate) turns: Turns,
     /// Cancelled when the host stops waiting for running calls.
     pub(crate) stop: CancellationToken,
 }
@@ -82,6 +86,8 @@ pub(crate) struct Live {
     instance: wasmtime::component::Instance,
     life: Lifecycle,
     blueprint: Arc<Blueprint>,
+    /// What memories had when the component was instantiated: its initial image, which all instances map from one file.
+    image_bytes: u64,
     /// The methods called so far, by their place in the blueprint: looking one up and checking its type is done once.
     methods: Vec<Option<Callee>>,
 }
@@ -118,12 +124,12 @@ impl Span {
     }
 
     /// Starts the span: from here on the epoch stops the guest when it is over.
-    fn arm(&self, store: &mut Store<State>) -> Option<Instant> {
+    fn arm(&self, store: &mut Store<State>) -> (Option<Instant>, Turn) {
         store.set_epoch_deadline(1);
         let state = store.data_mut();
         state.memory.take_refusal();
         state.output.forget_tail();
-        state.deadline.set(self.timeout)
+        (state.deadline.set(self.timeout), state.turn.clone())
     }
 }
 
@@ -132,7 +138,7 @@ impl Blueprint {
     async fn bounded<T>(
         &self,
         span: &Span,
-        deadline: Option<Instant>,
+        (deadline, turn): (Option<Instant>, Turn),
         guest: impl Future<Output = wasmtime::Result<T>>,
     ) -> Attempt<T> {
         let _ticking = self.ticker.guest_runs();
@@ -146,7 +152,7 @@ impl Blueprint {
         // The first branch is polled first, so that a call which never waits pays for neither of the others.
         tokio::select! {
             biased;
-            done = guest => Attempt::Done(done),
+            done = turn.run(guest) => Attempt::Done(done),
             () = stopped, if span.stoppable => Attempt::Stopped,
             () = over => Attempt::TimedOut,
         }
@@ -184,11 +190,12 @@ impl Live {
     async fn instantiate(blueprint: Arc<Blueprint>, output: Arc<Output>) -> Result<Self> {
         let bounds = &blueprint.bounds;
         let Setup { pre, wasi } = blueprint.setup.as_ref().map_err(Error::clone)?;
-        let mut store = State::store(pre.engine(), wasi, output, bounds.memory_bytes, &bounds.instance)?;
+        let mut store =
+            State::store(pre.engine(), wasi, output, &blueprint.turns, bounds.memory_bytes, &bounds.instance)?;
         // The core modules' own start functions run now; they are part of whatever hook comes first.
         let span = if blueprint.builds.is_empty() { Span::enter(bounds) } else { Span::build(bounds) };
-        let deadline = span.arm(&mut store);
-        let attempt = blueprint.bounded(&span, deadline, pre.instantiate_async(&mut store)).await;
+        let armed = span.arm(&mut store);
+        let attempt = blueprint.bounded(&span, armed, pre.instantiate_async(&mut store)).await;
         let instance = match attempt {
             Attempt::Done(Ok(instance)) => instance,
             other => {
@@ -198,7 +205,8 @@ impl Live {
             }
         };
         let methods = (0..blueprint.methods.len()).map(|_| None).collect();
-        Ok(Self { store, instance, life: Lifecycle::new(), blueprint, methods })
+        let image_bytes = store.data().memory.used_bytes();
+        Ok(Self { store, instance, life: Lifecycle::new(), blueprint, image_bytes, methods })
     }
 
     async fn build(&mut self) -> Result<()> {
@@ -285,9 +293,9 @@ impl Live {
         let func = self.lookup(run)?;
         let blueprint = self.blueprint.clone();
         let span = Span::entrypoint();
-        let deadline = span.arm(&mut self.store);
+        let armed = span.arm(&mut self.store);
         let mut results = [Val::Bool(false)];
-        let attempt = blueprint.bounded(&span, deadline, func.call_async(&mut self.store, &[], &mut results)).await;
+        let attempt = blueprint.bounded(&span, armed, func.call_async(&mut self.store, &[], &mut results)).await;
         match attempt {
             Attempt::Done(Ok(())) => Ok(i32::from(!matches!(results[0], Val::Result(Ok(_))))),
             Attempt::Done(Err(error)) if error.is::<wasmtime_wasi::I32Exit>() => {
@@ -314,6 +322,11 @@ impl Live {
         self.store.data().memory.used_bytes()
     }
 
+    /// Bytes of it beyond those that were there when the component was instantiated.
+    pub(crate) fn grown_bytes(&self) -> u64 {
+        self.memory_bytes().saturating_sub(self.image_bytes)
+    }
+
     fn begin(&mut self, step: Step) -> Result<()> {
         self.life.begin(step).map_err(|error| Error::new(ErrorKind::Conflict, error.to_string()))
     }
@@ -338,9 +351,8 @@ impl Live {
 
     async fn run(&mut self, function: &Function, callee: &Callee, arguments: Prepared, span: Span) -> Result<Returned> {
         let blueprint = self.blueprint.clone();
-        let deadline = span.arm(&mut self.store);
-        let attempt =
-            blueprint.bounded(&span, deadline, callee.call(&mut self.store, arguments, &function.result)).await;
+        let armed = span.arm(&mut self.store);
+        let attempt = blueprint.bounded(&span, armed, callee.call(&mut self.store, arguments, &function.result)).await;
         match attempt {
             Attempt::Done(Ok(returned)) => Ok(returned),
             other => {

@@ -37,6 +37,10 @@
 #[doc(hidden)]
 pub mod cli;
 
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod api;
+mod pool;
 #[doc(hidden)]
 pub mod raw;
 #[cfg(feature = "http")]
@@ -66,8 +70,8 @@ pub use manifest::schema as manifest_schema;
 pub use manifest::{Origin, Setting};
 pub use service::{
     App, Argument, ArgumentReport, Bound, Class, ClassReport, Command, ComponentReport, EntrypointReport,
-    FunctionReport, Host, HostBuilder, ImportReport, Inspection, Instance, InstanceId, Main, Method, NearMissReport,
-    Source, UncallableReport,
+    FunctionReport, Host, HostBuilder, ImportReport, Inspection, Instance, InstanceCounts, InstanceId, Main, Method,
+    NearMissReport, PoolReport, Source, UncallableReport,
 };
 pub use state::{GuestOutput, OutputLine, OutputOrigin, OutputStream};
 #[cfg(feature = "http")]

@@ -35,7 +35,7 @@ mod units;
 
 #[cfg(feature = "http")]
 pub(crate) use class::Cors;
-pub(crate) use class::{ClassSection, EnvValue, FileEntry, MountEntry, SnapshotMode};
+pub(crate) use class::{ClassSection, EnvValue, FileEntry, MinInstances, MountEntry, SnapshotMode};
 pub(crate) use problem::ManifestError;
 pub use resolver::{Origin, Setting};
 #[cfg(feature = "http")]

@@ -38,7 +38,8 @@ pub async fn instantiate(bound: &Bound) -> Result<RawInstance> {
     let setup = blueprint.setup.as_ref().map_err(Clone::clone)?;
     let output = Output::new(OutputOrigin::default(), Arc::new(TracingOutput), OutputLimits::default());
     let bounds = &blueprint.bounds;
-    let mut store = State::store(setup.pre.engine(), &setup.wasi, output, bounds.memory_bytes, &bounds.instance)?;
+    let mut store =
+        State::store(setup.pre.engine(), &setup.wasi, output, &blueprint.turns, bounds.memory_bytes, &bounds.instance)?;
     let instance = setup.pre.instantiate_async(&mut store).await;
     let instance = instance.map_err(|error| crate::error::Error::internal(format!("{error:#}")))?;
     Ok(RawInstance { store, instance })

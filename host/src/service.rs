@@ -12,8 +12,12 @@ mod class;
 mod entrypoint;
 mod inspect;
 mod instance;
+mod keeper;
 mod load;
+mod machine;
+mod metrics;
 mod published;
+mod report;
 mod source;
 mod world;
 
@@ -25,17 +29,17 @@ use std::time::Duration;
 use wasmtime::component::Linker;
 
 use crate::artifact::CompileCache;
-use crate::config::HostConfig;
-use crate::drain::Drain;
+use crate::config::{HostConfig, PoolLimits};
+use crate::drain::{Drain, Task};
 use crate::engine::{EngineKind, Engines};
 use crate::error::Result;
 use crate::linker;
+use crate::pool::Budget;
 use crate::state::{GuestOutput, State, TracingOutput};
 
 pub(crate) use answer::Answer;
 pub use answer::InstanceId;
 pub use app::App;
-#[cfg(feature = "http")]
 pub(crate) use app::unknown;
 pub use bound::Bound;
 pub use class::{Argument, Class, Method};
@@ -45,6 +49,7 @@ pub use inspect::{
     NearMissReport, UncallableReport,
 };
 pub use instance::Instance;
+pub use report::{InstanceCounts, PoolReport};
 pub use source::Source;
 
 /// A host for apps: the engines, the cache of compiled components, and the limits.
@@ -69,7 +74,9 @@ struct HostInner {
     output: OutputListener,
     drain: Drain,
     instances: instance::Registry,
-    next_instance: AtomicU64,
+    next_instance: Arc<AtomicU64>,
+    budget: Arc<Budget>,
+    metrics: metrics::Metrics,
 }
 
 struct Linkers(Linker<State>);
@@ -91,7 +98,12 @@ impl std::fmt::Debug for OutputListener {
 impl Host {
     /// Begins a host with the default limits and permissions: see each method of [`HostBuilder`].
     pub fn builder() -> HostBuilder {
-        HostBuilder { config: HostConfig::default(), output: Arc::new(TracingOutput) }
+        HostBuilder {
+            config: HostConfig::default(),
+            max_running_calls: None,
+            memory_budget_bytes: None,
+            output: Arc::new(TracingOutput),
+        }
     }
 
     /// Loads an app from a directory with a `wasmhost.toml`, from such a file, or from a component file alone.
@@ -152,6 +164,18 @@ impl Host {
         self.inner.drain.is_draining()
     }
 
+    /// Runs a piece of work as a task on `runtime`; a shutdown waits for it, and dropping the task cancels it.
+    ///
+    /// # Errors
+    ///
+    /// `draining` once a shutdown has begun.
+    pub(crate) fn spawn_on<F>(&self, runtime: &tokio::runtime::Handle, work: F) -> Result<Task<F::Output>>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.inner.drain.spawn_on(runtime, work)
+    }
+
     /// Bytes that the arguments of one call may have together.
     pub(crate) fn max_body_bytes(&self) -> usize {
         self.inner.config.max_body_bytes
@@ -167,7 +191,7 @@ impl Host {
     /// Exits that began go on when the future is dropped; those that had not begun do not begin before the next call.
     pub async fn shutdown(&self) {
         self.inner.drain.run(self.inner.config.drain_timeout).await;
-        self.inner.instances.exit_all().await;
+        tokio::join!(self.inner.instances.exit_all(), self.inner.budget.exit_all());
     }
 }
 
@@ -188,7 +212,7 @@ impl HostInner {
 
 impl Drop for HostInner {
     fn drop(&mut self) {
-        let lost = self.instances.lost();
+        let lost = self.instances.lost() + self.budget.abandon() as usize;
         if lost > 0 {
             tracing::warn!(
                 instances = lost,
@@ -202,6 +226,8 @@ impl Drop for HostInner {
 #[derive(Clone)]
 pub struct HostBuilder {
     config: HostConfig,
+    max_running_calls: Option<u32>,
+    memory_budget_bytes: Option<u64>,
     output: Arc<dyn GuestOutput>,
 }
 
@@ -215,6 +241,7 @@ impl HostBuilder {
     pub fn build(self) -> Result<Host> {
         let engines = Engines::new(&self.config)?;
         let cache = self.config.cache_dir.as_deref().map(CompileCache::open).transpose()?;
+        let budget = Budget::new(self.pool_limits());
         let inner = HostInner {
             config: self.config,
             engines,
@@ -223,7 +250,9 @@ impl HostBuilder {
             output: OutputListener(self.output),
             drain: Drain::default(),
             instances: instance::Registry::default(),
-            next_instance: AtomicU64::new(1),
+            next_instance: Arc::new(AtomicU64::new(1)),
+            budget,
+            metrics: metrics::Metrics::default(),
         };
         Ok(Host { inner: Arc::new(inner), published: Arc::default() })
     }
@@ -233,6 +262,54 @@ impl HostBuilder {
     pub fn max_instances(mut self, instances: u32) -> Self {
         self.config.max_instances = instances;
         self
+    }
+
+    /// Sets how many bytes all instances may be charged for, above which idle ones go, those of the app that takes most first.
+    /// Charged is linear memory beyond a component's initial image, and 256 KiB. Default: half of the machine's memory.
+    #[must_use]
+    pub fn memory_budget_bytes(mut self, bytes: u64) -> Self {
+        self.memory_budget_bytes = Some(bytes);
+        self
+    }
+
+    /// Sets how many calls of one app run at once; more wait. Default: three quarters of
+    /// [`max_instances`](Self::max_instances), so that other apps find an instance.
+    #[must_use]
+    pub fn max_running_calls(mut self, calls: u32) -> Self {
+        self.max_running_calls = Some(calls);
+        self
+    }
+
+    /// Sets how many calls of one app wait for an instance; more are refused. Default 10,000.
+    #[must_use]
+    pub fn max_queued_calls(mut self, calls: u32) -> Self {
+        self.config.pools.max_queued = calls;
+        self
+    }
+
+    /// Sets how many pools, one for each set of parameters, an app may have at once. Default 10,000.
+    #[must_use]
+    pub fn max_tuples(mut self, pools: usize) -> Self {
+        self.config.pools.max_tuples = pools;
+        self
+    }
+
+    /// Sets how many pools an app may make in a second, and how many at once after a silence. Default 100 and 1,000.
+    #[must_use]
+    pub fn tuple_rate(mut self, per_second: u32, burst: u32) -> Self {
+        self.config.pools.tuples_per_second = per_second;
+        self.config.pools.tuple_burst = burst;
+        self
+    }
+
+    fn pool_limits(&self) -> PoolLimits {
+        let max_instances = self.config.max_instances;
+        PoolLimits {
+            max_instances,
+            max_running: self.max_running_calls.unwrap_or(max_instances.div_ceil(4).saturating_mul(3)).max(1),
+            memory_bytes: self.memory_budget_bytes.unwrap_or_else(|| machine::memory_bytes() / 2),
+            ..self.config.pools
+        }
     }
 
     /// Sets how many bytes the arguments of one call may have together. Default 4 MiB.

@@ -5,6 +5,7 @@
 
 mod limits;
 mod output;
+mod turn;
 mod wasi;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::config::InstanceLimits;
 pub(crate) use limits::{MemoryLimiter, MemoryRefusal};
 pub use output::{GuestOutput, OutputLine, OutputOrigin, OutputStream};
 pub(crate) use output::{Output, TracingOutput};
+pub(crate) use turn::{Turn, Turns};
 pub(crate) use wasi::{Directory, Stdio, WasiSpec};
 
 /// The data of one store.
@@ -34,12 +36,16 @@ pub struct State {
     pub(crate) memory: MemoryLimiter,
     pub(crate) deadline: Deadline,
     pub(crate) output: Arc<Output>,
+    pub(crate) turn: Turn,
 }
 
 /// When the guest has to be done with what it does now.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
     at: Option<Instant>,
+    /// Ticks of the epoch that guest code may still see, where several calls share the store: time on the clock says
+    /// nothing there, for it passes while all of them wait.
+    ticks_left: Option<u64>,
     passed: bool,
 }
 
@@ -47,8 +53,25 @@ impl Deadline {
     /// Starts a new span of time, without end for `None`, and forgets whether the last one was kept.
     pub(crate) fn set(&mut self, timeout: Option<Duration>) -> Option<Instant> {
         self.at = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        self.ticks_left = None;
         self.passed = false;
         self.at
+    }
+
+    /// Lets guest code run for this long, all calls together, counted while it runs.
+    pub(crate) fn allow_ticks(&mut self, time: Duration) {
+        self.at = None;
+        self.ticks_left = Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    /// Whether the guest has to stop at this tick of the epoch.
+    fn is_over(&mut self) -> bool {
+        let is_over = self.at.is_some_and(|at| Instant::now() >= at) || self.ticks_left == Some(0);
+        if let Some(left) = &mut self.ticks_left {
+            *left = left.saturating_sub(1);
+        }
+        self.passed |= is_over;
+        is_over
     }
 
     /// Whether the guest was stopped because the time was over.
@@ -67,6 +90,7 @@ impl State {
         engine: &Engine,
         spec: &WasiSpec,
         output: Arc<Output>,
+        turns: &Turns,
         max_memory_bytes: u64,
         limits: &InstanceLimits,
     ) -> crate::error::Result<Store<Self>> {
@@ -80,8 +104,9 @@ impl State {
             #[cfg(feature = "http")]
             http_policy: wasi::NoOutbound,
             memory: MemoryLimiter::new(max_memory_bytes, limits),
-            deadline: Deadline { at: None, passed: false },
+            deadline: Deadline { at: None, ticks_left: None, passed: false },
             output,
+            turn: Turn::new(turns),
         };
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.memory);
@@ -89,13 +114,12 @@ impl State {
         store.set_max_component_handles(limits.max_handles);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
-            let deadline = &mut context.data_mut().deadline;
-            if deadline.at.is_some_and(|at| Instant::now() >= at) {
-                deadline.passed = true;
+            if context.data_mut().deadline.is_over() {
                 return Ok(UpdateDeadline::Interrupt);
             }
-            // Other guests and the host's own tasks get a turn every tick.
-            Ok(UpdateDeadline::Yield(1))
+            // Other guests and the host's own tasks run every tick.
+            let state = context.data();
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(state.turn.clone().next(state.deadline.at))))
         });
         Ok(store)
     }

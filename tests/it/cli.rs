@@ -142,7 +142,7 @@ fn help_of_a_target_is_its_own() {
 
 #[test]
 fn every_verb_has_help_and_an_unknown_one_is_told_the_nearest() {
-    for verb in ["inspect", "run", "build", "completions"] {
+    for verb in ["inspect", "run", "call", "ps", "build", "completions"] {
         assert!(wasmhost(&[verb, "--help"]).ok().contains("Usage: wasmhost"), "{verb}");
         assert!(wasmhost(&["--help"]).ok().contains(verb));
     }

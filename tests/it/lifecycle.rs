@@ -168,13 +168,15 @@ async fn an_exit_that_fails_is_told_and_holds_nothing_up() {
 }
 
 #[tokio::test]
-async fn a_one_shot_call_exits_and_an_exit_that_fails_does_not_spoil_its_result() {
+async fn an_instance_exits_with_its_host_and_an_exit_that_fails_does_not_spoil_its_calls() {
     for guest in GUESTS {
         let host = TestHost::new();
         let class = probe(&host, guest, "").await;
         let bound = class.bind(&("exit:print+err",)).unwrap();
         let text: String = bound.call("echo", &("hello",)).await.unwrap();
         assert_eq!(text, "hello", "{guest}");
+        assert!(!host.printed.texts().contains(&"printed on stdout".to_owned()), "{guest}: it stays warm");
+        host.host.shutdown().await;
         assert!(host.printed.texts().contains(&"printed on stdout".to_owned()), "{guest}: exit ran");
     }
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics to fail, its helpers too")]
 
+mod api;
+mod call;
 mod cli;
 mod examples;
 mod inspect;

@@ -22,11 +22,11 @@ pub(super) struct Cli {
 
 const AFTER_HELP: &str = "\
 SOURCE is a directory with `wasmhost.toml`, that file, or a component (`.wasm`).
-TARGET is SOURCE[::[class.]method].
+TARGET is SOURCE[::[class.]method]; of a server, APP[/[class.]method].
 
 Exit codes:
   0  done                 5  conflict
-  1  the guest failed     6  shutting down
+  1  the guest failed     6  no server, or shutting down
   2  wrong input          7  overloaded
   3  not allowed          8  timed out
   4  not found           70  a fault of wasmhost";
@@ -54,6 +54,10 @@ pub(super) enum Verb {
     Run(RunArgs),
     /// Answer HTTP requests with the methods that have a `web` route
     Serve(ServeArgs),
+    /// Call a method of an app that a server has
+    Call(CallArgs),
+    /// Print the pools of running servers
+    Ps(PsArgs),
     /// Run the build commands of a manifest's components
     Build(BuildArgs),
     /// Print a completion script for a shell
@@ -200,6 +204,78 @@ fn domain(text: &str) -> Result<String, String> {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    override_usage = "wasmhost call [OPTIONS] TARGET [--NAME VALUE]...",
+    after_help = "\
+Everything after TARGET belongs to what it names:
+  --name value, --name=value   a parameter of the class or an argument of the method
+  --flag, --no-flag            the same for a bool
+  --args FILE                  names and values from a JSON object, `-` for standard input
+  --help                       its own parameters and arguments
+
+Without --data-dir or --socket the server is the running one that has the app.
+
+Examples:
+  wasmhost call parameterized --foo hedgehog --bar 7
+  wasmhost call -r parameterized/my-class.baz --foo fox --qux override
+  wasmhost call parameterized/baz --help"
+)]
+pub(super) struct CallArgs {
+    /// Print a string without quotes
+    #[arg(short, long, conflicts_with = "json")]
+    pub(super) raw: bool,
+
+    /// Print the value and the instance that gave it, as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+
+    #[command(flatten)]
+    pub(super) server: ServerArgs,
+
+    /// What to call, APP[/[class.]method], and its own arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "TARGET")]
+    pub(super) target: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  wasmhost ps
+  wasmhost ps parameterized --watch
+  wasmhost ps --json | jq '.[].pools[]'")]
+pub(super) struct PsArgs {
+    /// Only this app
+    pub(super) app: Option<String>,
+
+    /// Print JSON: a list of apps, each with its pools
+    #[arg(long)]
+    pub(super) json: bool,
+
+    /// Print again and again, until interrupted
+    #[arg(short, long)]
+    pub(super) watch: bool,
+
+    /// How often to print, with --watch
+    #[arg(long, value_name = "DURATION", default_value = "1s", requires = "watch")]
+    pub(super) interval: TimeSpan,
+
+    #[command(flatten)]
+    pub(super) server: ServerArgs,
+}
+
+/// Which server is asked.
+#[derive(Debug, Default, Args)]
+pub(super) struct ServerArgs {
+    /// Ask the server that has this data directory
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub(super) data_dir: Option<PathBuf>,
+
+    /// Ask the server that listens on this control socket
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, conflicts_with = "data_dir")]
+    pub(super) socket: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct BuildArgs {
     /// A directory with `wasmhost.toml`, or that file
     #[arg(default_value = ".", value_hint = clap::ValueHint::AnyPath)]
@@ -246,5 +322,9 @@ mod tests {
         let Verb::Run(run) = cli.verb else { panic!("a run") };
         assert!(run.raw && !run.wave);
         assert_eq!(run.target, ["app::m", "--raw", "--wave", "-x", "--", "y"]);
+        let cli = Cli::try_parse_from(["wasmhost", "call", "--json", "-v", "app/m", "--json", "--help"]).unwrap();
+        let Verb::Call(call) = cli.verb else { panic!("a call") };
+        assert!(call.json && cli.common.verbose == 1);
+        assert_eq!(call.target, ["app/m", "--json", "--help"]);
     }
 }

@@ -2,6 +2,9 @@
 
 use crate::error::{Error, Result};
 
+/// The exit code of a program that left because of an interrupt, as shells give it.
+pub(super) const INTERRUPTED: u8 = 130;
+
 /// Listens from its making on, so that no signal between two waits is lost.
 pub(super) struct Interrupts {
     #[cfg(unix)]

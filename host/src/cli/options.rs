@@ -8,15 +8,17 @@ use std::io::Read;
 
 use serde_json::value::RawValue;
 
+use crate::api::Members;
 use crate::error::Error;
-use crate::values::{Limits, Shape, Signature, Source, Value, ValueError, ValueErrorKind};
+use crate::service::ArgumentReport;
+use crate::values::{Limits, Signature, Source, Value, ValueError, ValueErrorKind, same};
 
-/// What a target takes: a class's parameters and a method's arguments, or an entrypoint's arguments alone.
-#[derive(Debug)]
+/// What a target takes: a class's parameters and a method's arguments, or an entrypoint's arguments alone. The
+/// description is the same whether the target is loaded here or in a server.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Takes<'a> {
-    pub(super) parameters: Option<&'a Signature>,
-    pub(super) arguments: &'a Signature,
-    pub(super) limits: Limits,
+    pub(super) parameters: &'a [ArgumentReport],
+    pub(super) arguments: &'a [ArgumentReport],
 }
 
 /// Options as they were given, in the order in which they were given.
@@ -37,19 +39,12 @@ pub(super) enum Text {
     Json(String),
 }
 
-/// The values a target was given, in the order of their declarations.
-#[derive(Debug)]
-pub(super) struct Values {
-    pub(super) parameters: Vec<Value>,
-    pub(super) arguments: Vec<Value>,
-}
-
-impl Takes<'_> {
+impl<'a> Takes<'a> {
     /// Takes the options apart.
     ///
     /// # Errors
     ///
-    /// `bad-request` for an unknown name, a name given twice, a missing value, or anything that is no option.
+    /// `bad-request` for an unknown name, a name given twice or missing, a missing value, or anything that is no option.
     pub(super) fn parse(&self, words: &[OsString]) -> Result<Given, Error> {
         let mut options = Vec::new();
         let mut words = words.iter().map(|word| word.to_str().ok_or(word)).peekable();
@@ -77,16 +72,13 @@ impl Takes<'_> {
                 ))),
                 (None, _) => Err(Error::bad_request(format!("`--{name}` needs {needs}, got nothing"))),
             };
-            match self.shape(name) {
-                Some(Shape::Bool) => {
+            match self.find(name) {
+                Some(argument) if is_flag(argument) => {
                     options.push((name.to_owned(), Text::Shell(inline.unwrap_or_else(|| "true".to_owned()))));
                 }
-                Some(shape) => {
-                    let text = value(&crate::values::describe::plain(shape))?;
-                    options.push((name.to_owned(), Text::Shell(text)));
-                }
+                Some(argument) => options.push((name.to_owned(), Text::Shell(value(&argument.needs)?))),
                 None if name == "args" => options.extend(read_document(&value("a file with a JSON object, or `-`")?)?),
-                None => match name.strip_prefix("no-").filter(|flag| matches!(self.shape(flag), Some(Shape::Bool))) {
+                None => match name.strip_prefix("no-").filter(|flag| self.find(flag).is_some_and(is_flag)) {
                     Some(flag) if inline.is_none() => options.push((flag.to_owned(), Text::Shell("false".to_owned()))),
                     Some(_) => return Err(Error::bad_request(format!("`--{name}` takes no value"))),
                     None => return Err(self.unknown(name)),
@@ -94,60 +86,63 @@ impl Takes<'_> {
             }
         }
         let mut seen = HashSet::new();
-        match options.iter().find(|(name, _)| !seen.insert(name.replace('_', "-"))) {
-            Some((name, _)) => Err(Error::bad_request(format!("`--{name}` is given twice"))),
-            None => Ok(Given::Options(options)),
+        if let Some((name, _)) = options.iter().find(|(name, _)| !seen.insert(name.replace('_', "-"))) {
+            return Err(Error::bad_request(format!("`--{name}` is given twice")));
         }
+        self.check_complete(&options)?;
+        Ok(Given::Options(options))
     }
 
-    /// Reads the values of options, fills in defaults and finds what is missing.
-    ///
-    /// # Errors
-    ///
-    /// `bad-request` or `too-large`, naming the option, what it needs and what was got.
-    pub(super) fn read(&self, options: &[(String, Text)]) -> Result<Values, Error> {
-        let missing: Vec<_> = self
-            .signatures()
-            .flat_map(|signature| signature.iter().map(move |(name, shape)| (signature, name, shape)))
-            .filter(|(signature, name, shape)| !shape.is_option() && signature.default_of(name).is_none())
-            .filter(|(_, name, _)| !options.iter().any(|(given, _)| given.replace('_', "-") == *name))
-            .map(|(_, name, shape)| format!("`--{name}` ({})", crate::values::describe::plain(shape)))
-            .collect();
-        if !missing.is_empty() {
-            return Err(Error::bad_request(format!("missing {}", missing.join(", "))));
-        }
-        Ok(Values {
-            parameters: self.parameters.map_or(Ok(Vec::new()), |signature| self.of(signature, options))?,
-            arguments: self.of(self.arguments, options)?,
-        })
+    /// Whether an option is a parameter of the class, and not an argument of the method.
+    pub(super) fn is_parameter(&self, name: &str) -> bool {
+        self.parameters.iter().any(|parameter| same(&parameter.name, name))
     }
 
-    fn of(&self, signature: &Signature, options: &[(String, Text)]) -> Result<Vec<Value>, Error> {
-        let mine = options.iter().filter(|(name, _)| signature.shape(name).is_some());
-        let sources = mine.map(|(name, text)| {
-            let source = match text {
-                Text::Shell(text) => Source::Shell(text),
-                Text::Json(text) => Source::Json(text.as_bytes()),
-            };
-            (name, source)
-        });
-        signature.from_named(sources, &self.limits).map_err(as_option)
+    pub(super) fn all(&self) -> impl Iterator<Item = &'a ArgumentReport> + use<'a> {
+        self.parameters.iter().chain(self.arguments)
+    }
+
+    fn check_complete(&self, options: &[(String, Text)]) -> Result<(), Error> {
+        let is_given = |argument: &&ArgumentReport| options.iter().any(|(name, _)| same(&argument.name, name));
+        let missing = self.all().filter(|argument| argument.required && !is_given(argument));
+        let missing: Vec<_> = missing.map(|argument| format!("`--{}` ({})", argument.name, argument.needs)).collect();
+        match &missing[..] {
+            [] => Ok(()),
+            missing => Err(Error::bad_request(format!("missing {}", missing.join(", ")))),
+        }
     }
 
     fn unknown(&self, name: &str) -> Error {
-        let known: Vec<_> = self.signatures().flat_map(|s| s.iter().map(|(name, _)| format!("--{name}"))).collect();
+        let known: Vec<_> = self.all().map(|argument| format!("--{}", argument.name)).collect();
         let error =
             crate::service::unknown(format!("unknown option `--{name}`"), &format!("--{name}"), &known, "options");
         Error::bad_request(error.message())
     }
 
-    fn shape(&self, name: &str) -> Option<&Shape> {
-        self.signatures().find_map(|signature| signature.shape(name))
+    fn find(&self, name: &str) -> Option<&'a ArgumentReport> {
+        self.all().find(|argument| same(&argument.name, name))
     }
+}
 
-    fn signatures(&self) -> impl Iterator<Item = &Signature> {
-        self.parameters.into_iter().chain([self.arguments])
-    }
+pub(super) fn is_flag(argument: &ArgumentReport) -> bool {
+    argument.r#type == "bool"
+}
+
+/// Reads the values of those options that a signature has, and fills in defaults.
+///
+/// # Errors
+///
+/// `bad-request` or `too-large`, naming the option, what it needs and what was got.
+pub(super) fn read(signature: &Signature, limits: &Limits, options: &[(String, Text)]) -> Result<Vec<Value>, Error> {
+    let mine = options.iter().filter(|(name, _)| signature.shape(name).is_some());
+    let sources = mine.map(|(name, text)| {
+        let source = match text {
+            Text::Shell(text) => Source::Shell(text),
+            Text::Json(text) => Source::Json(text.as_bytes()),
+        };
+        (name, source)
+    });
+    signature.from_named(sources, limits).map_err(as_option)
 }
 
 /// An error about a value, told about its option.
@@ -167,41 +162,16 @@ fn read_document(file: &str) -> Result<Vec<(String, Text)>, Error> {
         _ => std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text)),
     };
     read.map_err(|error| Error::io(what(), error))?;
-    let members: Members = serde_json::from_str(&text)
+    let members: Members<Box<RawValue>> = serde_json::from_str(&text)
         .map_err(|error| Error::bad_request(format!("{} needs a JSON object with the arguments: {error}", what())))?;
     Ok(members.0.into_iter().map(|(name, value)| (name, Text::Json(value.get().to_owned()))).collect())
-}
-
-/// A JSON object as a list of its members.
-struct Members(Vec<(String, Box<RawValue>)>);
-
-impl<'de> serde::Deserialize<'de> for Members {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Members;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Visitor)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::values::What;
     use crate::values::shape::Int;
+    use crate::values::{Shape, What, describe};
 
     fn signatures() -> (Signature, Signature) {
         let mut parameters =
@@ -218,16 +188,31 @@ mod tests {
         (parameters, arguments)
     }
 
+    fn described(signature: &Signature) -> Vec<ArgumentReport> {
+        let described = signature.iter().map(|(name, shape)| ArgumentReport {
+            name: name.to_owned(),
+            r#type: describe::wit(shape),
+            needs: describe::plain(shape),
+            default: None,
+            required: !shape.is_option() && signature.default_of(name).is_none(),
+            docs: None,
+        });
+        described.collect()
+    }
+
     fn read(words: &[&str]) -> Result<(String, String), String> {
         let (parameters, arguments) = signatures();
-        let takes = Takes { parameters: Some(&parameters), arguments: &arguments, limits: Limits::default() };
+        let described = (described(&parameters), described(&arguments));
+        let takes = Takes { parameters: &described.0, arguments: &described.1 };
         let words: Vec<_> = words.iter().map(OsString::from).collect();
         let Given::Options(options) = takes.parse(&words).map_err(|error| error.to_string())? else {
             return Err("help".to_owned());
         };
-        let values = takes.read(&options).map_err(|error| error.to_string())?;
-        let print = |values: &[Value]| values.iter().map(crate::values::wave::write).collect::<Vec<_>>().join(" ");
-        Ok((print(&values.parameters), print(&values.arguments)))
+        let print = |signature| -> Result<String, String> {
+            let values = super::read(signature, &Limits::default(), &options).map_err(|error| error.to_string())?;
+            Ok(values.iter().map(crate::values::wave::write).collect::<Vec<_>>().join(" "))
+        };
+        Ok((print(&parameters)?, print(&arguments)?))
     }
 
     #[test]

@@ -4,21 +4,18 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use super::args::{Common, RunArgs};
-use super::interrupts::Interrupts;
-use super::options::{Given, Takes, Text};
-use super::target::{Named, Target};
+use super::interrupts::{INTERRUPTED, Interrupts};
+use super::options::{self, Given, Text};
+use super::target::{Named, Target, split};
 use super::terminal::{self, Failure, Outcome, say, with_patience};
-use super::{build, context, usage};
+use super::{build, context};
 use crate::component::Function;
 use crate::error::{Error, Fault};
 use crate::service::Host;
 use crate::values::{Shape, Value, json, wave};
 
-/// The exit code of a program ended by the second interrupt, as shells give it.
-const INTERRUPTED: u8 = 130;
-
 pub(super) async fn run(common: &Common, args: RunArgs) -> Outcome {
-    let (target, words) = split(&args.target)?;
+    let (target, words) = split("run", &args.target)?;
     let target = Target::parse(&target);
     let mut interrupts = Interrupts::listen()?;
     let host = context::host(common, &args.permissions)?;
@@ -36,17 +33,20 @@ pub(super) async fn run(common: &Common, args: RunArgs) -> Outcome {
         () = interrupts.next() => return Ok(ExitCode::from(INTERRUPTED)),
     };
     let named = target.find(&app)?;
-    if let Named::Command(command) = &named {
-        let run = command.run(raw_arguments(words)?);
-        return Ok(match interruptible(&host, &mut interrupts, run).await {
-            Some(code) => exit_code(code?),
-            None => ExitCode::from(INTERRUPTED),
-        });
-    }
-    let with_usage = |error| Failure::with_usage(error, usage::line(&target, &named));
-    let options = match parse(&named, words) {
+    let usage = match (&named, target.usage(&named)) {
+        (Named::Command(command), _) => {
+            let run = command.run(raw_arguments(words)?);
+            return Ok(match interruptible(&host, &mut interrupts, run).await {
+                Some(code) => exit_code(code?),
+                None => ExitCode::from(INTERRUPTED),
+            });
+        }
+        (_, usage) => usage.ok_or_else(|| Error::internal("a typed target can be described"))?,
+    };
+    let with_usage = |error| Failure::with_usage(error, usage.line());
+    let options = match usage.takes.parse(words) {
         Ok(Given::Help) => {
-            terminal::print(usage::help(&target, &named).as_bytes())?;
+            terminal::print(usage.help().as_bytes())?;
             return Ok(ExitCode::SUCCESS);
         }
         Ok(Given::Options(options)) => options,
@@ -60,23 +60,8 @@ pub(super) async fn run(common: &Common, args: RunArgs) -> Outcome {
     };
     host.shutdown().await;
     terminal::flush_guest_lines();
-    print_result(&args, &value, shape(&named)?.ok_shape())?;
+    print_result(&args, &value, function(&named)?.ok_shape())?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The target and what belongs to it.
-fn split(words: &[OsString]) -> Result<(String, &[OsString]), Error> {
-    let Some((target, rest)) = words.split_first() else { return Ok((".".to_owned(), &[])) };
-    if target == "--" {
-        return Ok((".".to_owned(), words));
-    }
-    let target = target.to_str().ok_or_else(|| Error::bad_request(format!("`{}` is not UTF-8", target.display())))?;
-    if target.starts_with('-') && target.len() > 1 {
-        return Err(Error::bad_request(format!(
-            "`{target}` is no option of `wasmhost run`; options of a guest stand after TARGET: `wasmhost run . {target}`"
-        )));
-    }
-    Ok((target.to_owned(), rest))
 }
 
 fn raw_arguments(words: &[OsString]) -> Result<Vec<String>, Error> {
@@ -96,40 +81,25 @@ fn raw_arguments(words: &[OsString]) -> Result<Vec<String>, Error> {
     words.iter().map(text).collect()
 }
 
-fn parse(named: &Named, words: &[OsString]) -> Result<Given, Error> {
-    takes(named, |takes| takes.parse(words))
-}
-
-/// Hands what the target takes to `f`.
-fn takes<T>(named: &Named, f: impl FnOnce(&Takes<'_>) -> Result<T, Error>) -> Result<T, Error> {
+async fn call(named: &Named, given: &[(String, Text)]) -> Result<Value, Error> {
     match named {
-        Named::Method(class, name) => {
-            let method = class.method(name)?;
-            let (parameters, arguments) = (Some(class.parameter_signature()), method.argument_signature());
-            f(&Takes { parameters, arguments, limits: class.limits() })
+        Named::Method(class, _, described) => {
+            let (method, limits) = (class.method(&described.name)?, class.limits());
+            let parameters = options::read(class.parameter_signature(), &limits, given)?;
+            let arguments = options::read(method.argument_signature(), &limits, given)?;
+            class.bind_values(parameters)?.call_values(method, arguments).await
         }
-        Named::Main(main) => {
-            f(&Takes { parameters: None, arguments: main.argument_signature(), limits: main.limits() })
+        Named::Main(main, _) => {
+            main.call_values(options::read(main.argument_signature(), &main.limits(), given)?).await
         }
         Named::Command(_) => Err(Error::internal("a command takes no typed arguments")),
     }
 }
 
-async fn call(named: &Named, options: &[(String, Text)]) -> Result<Value, Error> {
-    let values = takes(named, |takes| takes.read(options))?;
+fn function(named: &Named) -> Result<&Function, Error> {
     match named {
-        Named::Method(class, name) => {
-            class.bind_values(values.parameters)?.call_values(class.method(name)?, values.arguments).await
-        }
-        Named::Main(main) => main.call_values(values.arguments).await,
-        Named::Command(_) => Err(Error::internal("a command takes no typed arguments")),
-    }
-}
-
-fn shape(named: &Named) -> Result<&Function, Error> {
-    match named {
-        Named::Method(class, name) => Ok(class.method(name)?.function()),
-        Named::Main(main) => Ok(main.function()),
+        Named::Method(class, _, described) => Ok(class.method(&described.name)?.function()),
+        Named::Main(main, _) => Ok(main.function()),
         Named::Command(_) => Err(Error::internal("a command has no typed result")),
     }
 }

@@ -1,7 +1,12 @@
-//! TARGET: `SOURCE[::[class.]method]`. Parts may be left out while one choice remains; names are never abbreviated.
+//! TARGET of `run` and `inspect`: `SOURCE[::[class.]method]`; and how a target is told from what belongs to it.
 
+use std::ffi::OsString;
+
+use super::choices::Choices;
+use super::usage::Usage;
+use crate::api::CallableClass;
 use crate::error::Error;
-use crate::service::{App, Class, Command, Main, Method};
+use crate::service::{App, Class, ClassReport, Command, FunctionReport, Main};
 
 /// A target as it was written.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,10 +19,10 @@ pub(super) struct Target<'a> {
 /// What a target names.
 #[derive(Debug)]
 pub(super) enum Named {
-    /// A method of a class, by its name.
-    Method(Class, String),
+    /// A method of a class, and how both describe themselves.
+    Method(Class, CallableClass, FunctionReport),
     /// The typed entrypoint.
-    Main(Main),
+    Main(Main, FunctionReport),
     /// The entrypoint with raw arguments.
     Command(Command),
 }
@@ -36,71 +41,34 @@ impl<'a> Target<'a> {
     ///
     /// `bad-request` with the choices when more than one is left, `not-found` with the nearest names when there is none.
     pub(super) fn find(&self, app: &App) -> Result<Named, Error> {
-        match self.path {
-            None | Some("") => self.only_choice(app),
-            Some("main") if app.main().is_some() => self.only_choice(app),
-            Some(path) => match path.rsplit_once('.') {
-                Some((class, method)) if !class.is_empty() => self.in_class(&app.class(class)?, method),
-                _ => self.anywhere(app, path.trim_start_matches('.')),
-            },
+        let (main, command) = (app.main(), app.command());
+        match (self.path, main, command) {
+            (None | Some("" | "main"), Some(main), _) => {
+                let described = FunctionReport::main(&main);
+                return Ok(Named::Main(main, described));
+            }
+            (None | Some(""), None, Some(command)) => return Ok(Named::Command(command)),
+            _ => {}
+        }
+        let classes: Vec<_> = app.classes().map(|class| CallableClass::of(ClassReport::of(class))).collect();
+        let choices = Choices { app: app.name(), classes: &classes, prefix: &self.prefix() };
+        let chosen = choices.find(self.path, &self.written())?;
+        Ok(Named::Method(app.class(&chosen.class.name)?, chosen.class.clone(), chosen.method.clone()))
+    }
+
+    /// How what the target names is called; `None` for a command, which takes whatever it is given.
+    pub(super) fn usage<'n>(&self, named: &'n Named) -> Option<Usage<'n>> {
+        match named {
+            Named::Method(_, class, method) => {
+                Some(Usage::of_method(&format!("wasmhost run {}", self.prefix()), class, method))
+            }
+            Named::Main(_, main) => Some(Usage::of_main(format!("wasmhost run {}", self.source), main)),
+            Named::Command(_) => None,
         }
     }
 
-    fn only_choice(&self, app: &App) -> Result<Named, Error> {
-        if let Some(main) = app.main() {
-            return Ok(Named::Main(main));
-        }
-        if let Some(command) = app.command() {
-            return Ok(Named::Command(command));
-        }
-        let choices: Vec<_> = choices(app).collect();
-        match &choices[..] {
-            [(class, method)] => Ok(Named::Method((*class).clone(), method.name().to_owned())),
-            [] => Err(Error::bad_request(format!(
-                "the app `{}` has nothing that could be run: no method, no entrypoint",
-                app.name()
-            ))),
-            _ => Err(self.ambiguous("names more than one method", &choices)),
-        }
-    }
-
-    fn in_class(&self, class: &Class, method: &str) -> Result<Named, Error> {
-        Ok(Named::Method(class.clone(), class.method(method)?.name().to_owned()))
-    }
-
-    fn anywhere(&self, app: &App, name: &str) -> Result<Named, Error> {
-        let wanted = name.replace('_', "-");
-        let found: Vec<_> = choices(app).filter(|(_, method)| method.name() == wanted).collect();
-        match &found[..] {
-            [(class, method)] => return Ok(Named::Method((*class).clone(), method.name().to_owned())),
-            [] => {}
-            _ => return Err(self.ambiguous("names more than one method", &found)),
-        }
-        // The name of a class alone is enough when it has one method.
-        if let Some(class) = app.classes().find(|class| class.name() == name) {
-            let methods: Vec<_> = class.methods().map(|method| (class, method)).collect();
-            return match &methods[..] {
-                [(class, method)] => Ok(Named::Method((*class).clone(), method.name().to_owned())),
-                _ => Err(self.ambiguous("names a class, not one of its methods", &methods)),
-            };
-        }
-        let mut classes = app.classes();
-        if let (Some(only), None) = (classes.next(), classes.next()) {
-            return self.in_class(only, name);
-        }
-        let known: Vec<_> = choices(app).map(|(class, method)| format!("{}.{}", class.name(), method.name())).collect();
-        Err(crate::service::unknown(
-            format!("the app `{}` has no method `{name}`", app.name()),
-            name,
-            &known,
-            "methods",
-        ))
-    }
-
-    fn ambiguous(&self, what: &str, choices: &[(&Class, Method<'_>)]) -> Error {
-        let source = self.source;
-        let list = choices.iter().map(|(class, method)| format!("\n  {source}::{}.{}", class.name(), method.name()));
-        Error::bad_request(format!("`{}` {what}; say which:{}", self.written(), list.collect::<String>()))
+    fn prefix(&self) -> String {
+        format!("{}::", self.source)
     }
 
     fn written(&self) -> String {
@@ -111,8 +79,23 @@ impl<'a> Target<'a> {
     }
 }
 
-fn choices(app: &App) -> impl Iterator<Item = (&Class, Method<'_>)> {
-    app.classes().flat_map(|class| class.methods().map(move |method| (class, method)))
+/// Takes the first word for the target of `verb`, and leaves the others to it.
+///
+/// # Errors
+///
+/// `bad-request` for an option where the target should stand.
+pub(super) fn split<'a>(verb: &str, words: &'a [OsString]) -> Result<(String, &'a [OsString]), Error> {
+    let Some((target, rest)) = words.split_first() else { return Ok((".".to_owned(), &[])) };
+    if target == "--" {
+        return Ok((".".to_owned(), words));
+    }
+    let target = target.to_str().ok_or_else(|| Error::bad_request(format!("`{}` is not UTF-8", target.display())))?;
+    if target.starts_with('-') && target.len() > 1 {
+        return Err(Error::bad_request(format!(
+            "`{target}` is no option of `wasmhost {verb}`; options of a guest stand after TARGET: `wasmhost {verb} TARGET {target}`"
+        )));
+    }
+    Ok((target.to_owned(), rest))
 }
 
 #[cfg(test)]

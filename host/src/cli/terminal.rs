@@ -61,6 +61,20 @@ pub(super) fn print(bytes: &[u8]) -> Result<(), Error> {
     }
 }
 
+/// The size of a terminal, in characters.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Size {
+    pub(super) columns: usize,
+    pub(super) rows: usize,
+}
+
+/// The size of the terminal that standard output is, if it is one.
+pub(super) fn size() -> Option<Size> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    // A terminal that does not know its size says 0.
+    (size.ws_col > 0 && size.ws_row > 0).then(|| Size { columns: size.ws_col.into(), rows: size.ws_row.into() })
+}
+
 /// Writes one line to standard error; there is nowhere to complain when that fails.
 pub(super) fn say(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");

@@ -2,60 +2,90 @@
 
 use std::fmt::Write as _;
 
-use super::target::{Named, Target};
-use crate::service::Argument;
+use super::options::{Takes, is_flag};
+use crate::api::CallableClass;
+use crate::service::{ArgumentReport, FunctionReport};
 
 /// Columns that help texts are written for.
 const WIDTH: usize = 100;
 
-/// One line: how the target is called.
-pub(super) fn line(target: &Target<'_>, named: &Named) -> String {
-    let source = target.source;
-    match named {
-        Named::Command(_) => format!("usage: wasmhost run {source} [-- ARGUMENT...]"),
-        Named::Main(main) => format!("usage: wasmhost run {source}{}", options(main.arguments())),
-        Named::Method(class, name) => {
-            let arguments = class.method(name).map(|method| method.arguments()).unwrap_or_default();
-            let options = options(class.parameters().chain(arguments));
-            format!("usage: wasmhost run {source}::{}.{name}{options}", class.name())
-        }
-    }
+/// What there is to say about a target.
+#[derive(Debug)]
+pub(super) struct Usage<'a> {
+    /// The command up to the target's own options: `wasmhost run app::class.method`.
+    pub(super) command: String,
+    pub(super) docs: Option<&'a str>,
+    /// The function as WIT writes it.
+    pub(super) signature: &'a str,
+    /// The class and the method; an entrypoint has neither.
+    pub(super) names: Option<(&'a str, &'a str)>,
+    pub(super) takes: Takes<'a>,
+    pub(super) web: Option<&'a str>,
 }
 
-/// All there is to say about a target.
-pub(super) fn help(target: &Target<'_>, named: &Named) -> String {
-    let mut text = String::new();
-    match named {
-        Named::Command(_) => {
-            let _ =
-                writeln!(text, "A command: it takes its arguments as they are, after `--`.\n\n{}", line(target, named));
+impl<'a> Usage<'a> {
+    /// `prefix` is the command up to the class, `wasmhost call app/` for example.
+    pub(super) fn of_method(prefix: &str, class: &'a CallableClass, method: &'a FunctionReport) -> Self {
+        Self {
+            command: format!("{prefix}{}.{}", class.name, method.name),
+            docs: method.docs.as_deref().or(class.docs.as_deref()),
+            signature: &method.signature,
+            names: Some((&class.name, &method.name)),
+            takes: Takes { parameters: &class.parameters, arguments: &method.arguments },
+            web: method.web.as_deref(),
         }
-        Named::Main(main) => {
-            add_docs(&mut text, main.docs());
-            let _ = writeln!(text, "{}\n\n  {}", line(target, named), main.signature());
-            add_section(&mut text, "Arguments", &main.arguments());
+    }
+
+    /// The same for an entrypoint, which has no class.
+    pub(super) fn of_main(command: String, main: &'a FunctionReport) -> Self {
+        Self {
+            command,
+            docs: main.docs.as_deref(),
+            signature: &main.signature,
+            names: None,
+            takes: Takes { parameters: &[], arguments: &main.arguments },
+            web: None,
         }
-        Named::Method(class, name) => {
-            let Ok(method) = class.method(name) else { return text };
-            add_docs(&mut text, method.docs().or(class.docs()));
-            let _ = writeln!(text, "{}\n\n  {}", line(target, named), method.signature());
-            let parameters: Vec<_> = class.parameters().collect();
-            add_section(&mut text, &format!("Parameters of {} (they choose the instance)", class.name()), &parameters);
-            add_section(&mut text, &format!("Arguments of {name}"), &method.arguments());
-            if let Some(web) = method.web() {
-                let _ = writeln!(text, "\nOnce served it answers {web}.");
+    }
+
+    /// One line: how the target is called.
+    pub(super) fn line(&self) -> String {
+        format!("usage: {}{}", self.command, options(self.takes.all()))
+    }
+
+    /// All there is to say.
+    pub(super) fn help(&self) -> String {
+        let mut text = String::new();
+        if let Some(docs) = self.docs {
+            let _ = writeln!(text, "{}\n", docs.trim());
+        }
+        let _ = writeln!(text, "{}\n\n  {}", self.line(), self.signature);
+        match self.names {
+            Some((class, method)) => {
+                let heading = format!("Parameters of {class} (they choose the instance)");
+                add_section(&mut text, &heading, self.takes.parameters);
+                add_section(&mut text, &format!("Arguments of {method}"), self.takes.arguments);
             }
+            None => add_section(&mut text, "Arguments", self.takes.arguments),
         }
+        if let Some(web) = self.web {
+            let _ = writeln!(text, "\nOnce served it answers {web}.");
+        }
+        text + OTHER_OPTIONS
     }
-    text.push_str("\nOther options:\n  --args FILE  Take names and values from a JSON object, `-` for standard input\n  -h, --help   Print this\n");
-    text
 }
 
-fn options<'a>(arguments: impl IntoIterator<Item = Argument<'a>>) -> String {
-    let options = arguments.into_iter().map(|argument| {
-        let option = match argument.r#type.as_str() {
-            "bool" => format!("--{}", argument.name),
-            ty => format!("--{} <{}>", argument.name, brief(ty)),
+const OTHER_OPTIONS: &str = "
+Other options:
+  --args FILE  Take names and values from a JSON object, `-` for standard input
+  -h, --help   Print this
+";
+
+fn options<'a>(arguments: impl Iterator<Item = &'a ArgumentReport>) -> String {
+    let options = arguments.map(|argument| {
+        let option = match is_flag(argument) {
+            true => format!("--{}", argument.name),
+            false => format!("--{} <{}>", argument.name, brief(&argument.r#type)),
         };
         if argument.required { format!(" {option}") } else { format!(" [{option}]") }
     });
@@ -67,13 +97,7 @@ fn brief(ty: &str) -> &str {
     if ty.len() <= 24 { ty } else { ty.split([' ', '<']).next().unwrap_or(ty) }
 }
 
-fn add_docs(text: &mut String, docs: Option<&str>) {
-    if let Some(docs) = docs {
-        let _ = writeln!(text, "{}\n", docs.trim());
-    }
-}
-
-fn add_section(text: &mut String, heading: &str, arguments: &[Argument<'_>]) {
+fn add_section(text: &mut String, heading: &str, arguments: &[ArgumentReport]) {
     if arguments.is_empty() {
         return;
     }
@@ -81,7 +105,7 @@ fn add_section(text: &mut String, heading: &str, arguments: &[Argument<'_>]) {
     let left: Vec<_> = arguments.iter().map(|argument| format!("--{} <{}>", argument.name, argument.r#type)).collect();
     let column = left.iter().map(String::len).filter(|len| *len <= WIDTH / 3).max().unwrap_or(0) + 4;
     for (argument, left) in arguments.iter().zip(&left) {
-        let mut words = vec![match argument.docs {
+        let mut words = vec![match &argument.docs {
             Some(docs) => format!("{} ({})", docs.trim().trim_end_matches('.'), argument.needs),
             None => argument.needs.clone(),
         }];

@@ -38,10 +38,8 @@ pub(super) fn explain(attempt: Attempt<()>, state: &mut State, what: &str, span:
     let refusal = state.memory.take_refusal();
     let error = match attempt {
         Attempt::Done(Ok(())) => return Error::internal(format!("{what} succeeded and was taken for a failure")),
-        Attempt::Stopped => {
-            return Error::new(ErrorKind::Draining, format!("{what} was stopped: the host shuts down"));
-        }
-        Attempt::TimedOut => return timed_out(what, span).with_stderr(stderr),
+        Attempt::Stopped => return of_waiting(Attempt::Stopped, what, span),
+        Attempt::TimedOut => return of_waiting(Attempt::TimedOut, what, span).with_stderr(stderr),
         Attempt::Done(Err(error)) => error,
     };
     let backtrace = backtrace(&error);
@@ -56,6 +54,14 @@ pub(super) fn explain(attempt: Attempt<()>, state: &mut State, what: &str, span:
         of_guest(what, &error, bounds)
     };
     told.with_backtrace(backtrace).with_stderr(stderr)
+}
+
+/// Explains why a guest is no longer waited for.
+pub(super) fn of_waiting(attempt: Attempt<()>, what: &str, span: &Span) -> Error {
+    match attempt {
+        Attempt::Stopped => Error::new(ErrorKind::Draining, format!("{what} was stopped: the host shuts down")),
+        Attempt::TimedOut | Attempt::Done(_) => timed_out(what, span),
+    }
 }
 
 fn timed_out(what: &str, span: &Span) -> Error {

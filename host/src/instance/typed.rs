@@ -7,7 +7,7 @@
 use std::pin::Pin;
 
 use wasmtime::Store;
-use wasmtime::component::{ComponentNamedList, Func, Lift, Lower, TypedFunc, Val};
+use wasmtime::component::{Accessor, ComponentNamedList, Func, Lift, Lower, TypedFunc, Val};
 
 use super::Returned;
 use crate::component::Function;
@@ -48,6 +48,24 @@ impl Callee {
         }
     }
 
+    /// Calls beside other calls of the instance.
+    pub(super) async fn call_concurrent(
+        &self,
+        accessor: &Accessor<State>,
+        arguments: Prepared,
+        result: &Shape,
+    ) -> wasmtime::Result<Returned> {
+        match (self, arguments) {
+            (Self::Typed(typed), Prepared::Values(values)) => typed.call_concurrent(accessor, values).await,
+            (Self::Untyped(func), Prepared::Vals(vals)) => {
+                let mut results = if *result == Shape::Unit { Vec::new() } else { vec![Val::Bool(false)] };
+                func.call_concurrent(accessor, &vals, &mut results).await?;
+                Ok(results.pop().map_or(Returned::Value(Value::unit()), |val| returned(val, result)))
+            }
+            _ => wasmtime::bail!("arguments were prepared for another callee"),
+        }
+    }
+
     pub(super) async fn call(
         &self,
         store: &mut Store<State>,
@@ -70,12 +88,16 @@ async fn untyped(func: Func, store: &mut Store<State>, vals: &[Val], result: &Sh
     let mut results = [Val::Bool(false)];
     func.call_async(store, vals, &mut results).await?;
     let [val] = results;
+    Ok(returned(val, result))
+}
+
+fn returned(val: Val, result: &Shape) -> Returned {
     let side = |val: Option<Box<Val>>, shape: &Shape| val.map_or(Value::unit(), |val| Value::from_val(*val, shape));
-    Ok(match (result, val) {
+    match (result, val) {
         (Shape::Result(ok, _), Val::Result(Ok(val))) => Returned::Value(side(val, ok)),
         (Shape::Result(_, err), Val::Result(Err(val))) => Returned::Error(side(val, err)),
         (shape, val) => Returned::Value(Value::from_val(val, shape)),
-    })
+    }
 }
 
 type CallFuture<'a> = Pin<Box<dyn Future<Output = wasmtime::Result<Returned>> + Send + 'a>>;
@@ -83,6 +105,8 @@ type CallFuture<'a> = Pin<Box<dyn Future<Output = wasmtime::Result<Returned>> + 
 /// A call whose types are known to the compiler.
 pub(super) trait TypedCall: Send + Sync {
     fn call<'a>(&'a self, store: &'a mut Store<State>, arguments: Vec<Value>) -> CallFuture<'a>;
+
+    fn call_concurrent<'a>(&'a self, accessor: &'a Accessor<State>, arguments: Vec<Value>) -> CallFuture<'a>;
 }
 
 impl<A: Arguments, R: Results> TypedCall for TypedFunc<A, R> {
@@ -91,6 +115,14 @@ impl<A: Arguments, R: Results> TypedCall for TypedFunc<A, R> {
         Box::pin(async move {
             let arguments = arguments.ok_or_else(|| wasmtime::format_err!("arguments do not fit their shapes"))?;
             Ok(self.call_async(store, arguments).await?.into_returned())
+        })
+    }
+
+    fn call_concurrent<'a>(&'a self, accessor: &'a Accessor<State>, arguments: Vec<Value>) -> CallFuture<'a> {
+        let arguments = A::of_values(arguments);
+        Box::pin(async move {
+            let arguments = arguments.ok_or_else(|| wasmtime::format_err!("arguments do not fit their shapes"))?;
+            Ok(TypedFunc::call_concurrent(*self, accessor, arguments).await?.into_returned())
         })
     }
 }

@@ -1,9 +1,14 @@
 //! "Call this method of this class with these parameters": the one way into guests for every front.
 
 use std::fmt;
+use std::sync::Arc;
 
+use super::bound::Bound;
 use super::class::{Class, Method};
-use crate::error::Result;
+use super::keeper::ClassKeeper;
+use crate::drain::Working;
+use crate::error::{Error, Result};
+use crate::pool::{Guest, Lease};
 use crate::values::Value;
 
 /// The number of an instance, unique in this process.
@@ -42,17 +47,60 @@ impl Class {
     ///
     /// A call that is dropped while it waits has had no effect; one that is dropped while the guest runs takes its instance
     /// with it, without `exit`. Either way all it held is given back.
-    pub(crate) async fn answer(&self, method: Method<'_>, parameters: Vec<Value>, arguments: Vec<Value>) -> Answer {
-        let instance = match self.bind_values(parameters) {
-            Ok(bound) => bound.start().await,
-            Err(error) => Err(error),
-        };
-        match instance {
-            Ok(instance) => {
-                let outcome = instance.call_values(method, arguments).await;
-                Answer { instance: Some(InstanceId(instance.id())), outcome }
-            }
+    pub(crate) async fn answer(&self, method: Method<'_>, mut parameters: Vec<Value>, arguments: Vec<Value>) -> Answer {
+        match self.key(&mut parameters) {
+            Ok(key) => self.answer_in(&key, || parameters.as_slice().into(), method, arguments).await,
             Err(error) => Answer { instance: None, outcome: Err(error) },
         }
     }
+
+    /// Calls a method in an instance of the pool with this key.
+    async fn answer_in(
+        &self,
+        key: &[u8],
+        parameters: impl Fn() -> Arc<[Value]>,
+        method: Method<'_>,
+        arguments: Vec<Value>,
+    ) -> Answer {
+        let mut timed = self.inner.metrics.begin();
+        let answer = match self.lease(key, parameters, method, &arguments).await {
+            Ok((lease, _working)) => {
+                timed.leased();
+                let instance = Some(InstanceId(lease.id()));
+                Answer { instance, outcome: run(lease, method.index(), arguments).await }
+            }
+            Err(error) => Answer { instance: None, outcome: Err(error) },
+        };
+        timed.ended(answer.outcome.as_ref().err().map(Error::kind));
+        answer
+    }
+
+    async fn lease(
+        &self,
+        key: &[u8],
+        parameters: impl Fn() -> Arc<[Value]>,
+        method: Method<'_>,
+        arguments: &[Value],
+    ) -> Result<(Lease<ClassKeeper>, Working)> {
+        self.check_body(method.name(), arguments)?;
+        let working = self.inner.host.inner.drain.work()?;
+        Ok((self.inner.pools.acquire(key, parameters).await?, working))
+    }
+}
+
+impl Bound {
+    /// As [`Class::answer`], with the parameters that are bound.
+    pub(crate) async fn answer(&self, method: Method<'_>, arguments: Vec<Value>) -> Answer {
+        self.class().answer_in(self.key(), || self.parameters(), method, arguments).await
+    }
+}
+
+/// Runs one call in a leased instance.
+async fn run(mut lease: Lease<ClassKeeper>, method: usize, arguments: Vec<Value>) -> Result<Value> {
+    let shared = match lease.guest() {
+        // On the task of the caller, without a hop. The lease goes back when the call has ended, one way or the other.
+        Guest::Exclusive(live) => return live.call(method, arguments).await,
+        Guest::Shared(shared) => shared.clone(),
+    };
+    shared.call(method, arguments, Box::new(lease)).await
 }

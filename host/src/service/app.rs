@@ -1,5 +1,6 @@
 //! An app: a named set of classes and entrypoints.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Host;
@@ -7,6 +8,7 @@ use super::class::Class;
 use super::entrypoint::{Command, EntrypointInner, Main};
 use super::inspect::ComponentReport;
 use crate::error::{Error, Result};
+use crate::state::Turns;
 
 /// A loaded app. Cheap to clone; ephemeral: it lives as long as its clones, its classes and their instances.
 #[derive(Clone, Debug)]
@@ -17,9 +19,13 @@ pub struct App {
 pub(super) struct AppInner {
     pub(super) host: Host,
     pub(super) name: String,
+    /// The manifest or component file; `None` if it came out of memory.
+    pub(super) source: Option<PathBuf>,
     pub(super) classes: Vec<Class>,
     pub(super) entrypoints: Vec<EntrypointInner>,
     pub(super) components: Vec<ComponentReport>,
+    /// Shared by the guests of all classes.
+    pub(super) turns: Turns,
 }
 
 impl std::fmt::Debug for AppInner {
@@ -32,6 +38,11 @@ impl App {
     /// The app's name.
     pub fn name(&self) -> &str {
         &self.inner.name
+    }
+
+    /// The manifest or component file that it was loaded from; `None` if it came out of memory.
+    pub fn source(&self) -> Option<&Path> {
+        self.inner.source.as_deref()
     }
 
     /// The classes, in the order of the manifest's components and their exports.
@@ -67,7 +78,9 @@ impl App {
     }
 
     /// Lets idle instances exit, and each other one when its call is done.
-    pub(super) fn retire(&self) {}
+    pub(super) fn retire(&self) {
+        self.classes().for_each(|class| class.inner.pools.retire());
+    }
 
     pub(super) fn entrypoints(&self) -> impl Iterator<Item = &EntrypointInner> {
         self.inner.entrypoints.iter()

@@ -8,13 +8,7 @@ use serde::de::DeserializeOwned;
 use super::class::{Class, Method};
 use super::instance::Instance;
 use crate::error::Result;
-use crate::instance::Live;
-use crate::state::{Output, OutputOrigin};
-use crate::values::json::Json;
 use crate::values::{Value, from_value};
-
-/// Bytes of parameters that log lines carry.
-const MAX_LOGGED_PARAMETERS_BYTES: usize = 200;
 
 /// A class with a value for each parameter. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -40,7 +34,8 @@ impl Bound {
         &self.key
     }
 
-    /// Calls a method in an instance of its own: start, `enter`, the call, `exit`.
+    /// Calls a method in an instance of the pool that the parameters name: one that is warm, else one that is started and
+    /// entered for it. Afterwards it is idle, ready for the next call, and exits when it was idle for too long.
     ///
     /// `arguments` is a struct or map by name, a tuple or list by position, or `()` for none. `R` is what the method
     /// returns, or the ok side of its `result`.
@@ -51,12 +46,12 @@ impl Bound {
     /// # Errors
     ///
     /// `returned-error` with the method's own error; `bad-request` or `too-large` for arguments that do not fit, before
-    /// anything starts; `build-failed`, `enter-failed`, `trapped`, `memory-exceeded` or `timed-out` from the guest;
-    /// `bad-request` when the result does not fit `R`; `draining` after a shutdown began. An `exit` that fails is logged.
+    /// anything starts; `overloaded` when no instance became free in time; `build-failed`, `enter-failed`, `trapped`, `memory-exceeded` or `timed-out` from the guest;
+    /// `bad-request` when the result does not fit `R`; `draining` after a shutdown began.
     ///
     /// # Cancel safety
     ///
-    /// When the future is dropped the instance goes without `exit`.
+    /// When the future is dropped while the guest runs, the instance goes without `exit`.
     pub async fn call<A, R>(&self, method: &str, arguments: &A) -> Result<R>
     where
         A: Serialize + ?Sized,
@@ -69,16 +64,14 @@ impl Bound {
     }
 
     pub(crate) async fn call_values(&self, method: Method<'_>, arguments: Vec<Value>) -> Result<Value> {
-        self.class.check_body(method.name(), &arguments)?;
-        let instance = self.start().await?;
-        let called = instance.call_values(method, arguments).await;
-        if let Err(error) = instance.exit().await {
-            tracing::warn!(app = %self.class.inner.app, class = self.class.name(), %error, "`exit` failed");
-        }
-        called
+        self.answer(method, arguments).await.outcome
     }
 
-    /// Starts an instance and enters it, for any number of calls.
+    pub(super) fn parameters(&self) -> Arc<[Value]> {
+        self.parameters.clone()
+    }
+
+    /// Starts an instance outside of any pool and enters it, for any number of calls by whoever holds it.
     ///
     /// # Errors
     ///
@@ -91,42 +84,13 @@ impl Bound {
     pub async fn start(&self) -> Result<Instance> {
         let host = &self.class.inner.host;
         let _working = host.inner.drain.work()?;
-        let id = host.inner.next_instance_id();
-        let origin = OutputOrigin {
-            app: self.class.inner.app.clone(),
-            class: self.class.name().to_owned(),
-            parameters: self.describe(),
-            instance: id.to_string(),
-        };
-        let output = Output::new(origin, host.inner.output.0.clone(), host.inner.config.output);
-        let started = Live::start(self.class.inner.blueprint.clone(), self.parameters.to_vec(), output.clone()).await;
-        match started {
-            Ok(live) => Ok(Instance::new(self.class.clone(), id, live)),
-            Err(error) => {
-                output.finish();
-                Err(error)
-            }
-        }
+        let stake = self.class.inner.pools.app().reserve(self.class.settings().wait_timeout).await?;
+        let (id, live) = self.class.inner.pools.keeper().start_live(&self.parameters).await?;
+        Ok(Instance::new(self.class.clone(), id, live, stake))
     }
 
     pub(crate) fn blueprint(&self) -> &crate::instance::Blueprint {
         &self.class.inner.blueprint
-    }
-
-    /// The parameters as one line of JSON, shortened.
-    fn describe(&self) -> String {
-        let parameters = self.class.parameter_signature().iter().zip(self.parameters.iter());
-        let object: serde_json::Map<_, _> = parameters
-            .map(|((name, shape), value)| {
-                (name.to_owned(), serde_json::to_value(Json { value, shape }).unwrap_or_default())
-            })
-            .collect();
-        let mut text = serde_json::Value::Object(object).to_string();
-        if text.len() > MAX_LOGGED_PARAMETERS_BYTES {
-            text.truncate(text.floor_char_boundary(MAX_LOGGED_PARAMETERS_BYTES));
-            text.push('…');
-        }
-        text
     }
 }
 

@@ -6,12 +6,15 @@ use serde::Serialize;
 
 use super::Host;
 use super::bound::Bound;
+use super::keeper::ClassKeeper;
+use super::metrics::ClassMetrics;
 use super::world::World;
 use crate::component::hooks::{NearMiss, Sorted};
 use crate::component::{Function, Handler, Uncallable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::instance::Blueprint;
-use crate::manifest::ClassSettings;
+use crate::manifest::{ClassSettings, MinInstances};
+use crate::pool::Pools;
 use crate::values::json::Json;
 use crate::values::{Limits, Signature, Value, canonical, describe};
 
@@ -39,6 +42,8 @@ pub(super) struct ClassInner {
     pub(super) arguments: Vec<Signature>,
     pub(super) uncallable: Vec<Uncallable>,
     pub(super) handler: Option<Handler>,
+    pub(super) pools: Pools<ClassKeeper>,
+    pub(super) metrics: Arc<ClassMetrics>,
     /// Holds the class's files in place.
     pub(super) _world: Option<World>,
 }
@@ -112,9 +117,45 @@ impl Class {
     }
 
     pub(crate) fn bind_values(&self, mut values: Vec<Value>) -> Result<Bound> {
-        canonical::normalize(&self.inner.parameters, &mut values);
-        let key = canonical::encode(&self.inner.parameters, &values)?;
+        let key = self.key(&mut values)?;
         Ok(Bound::new(self.clone(), values, key))
+    }
+
+    /// The key of the pool that these parameters name; they are brought into the form that belongs to it.
+    pub(super) fn key(&self, parameters: &mut [Value]) -> Result<Vec<u8>> {
+        canonical::normalize(&self.inner.parameters, parameters);
+        Ok(canonical::encode(&self.inner.parameters, parameters)?)
+    }
+
+    /// Starts what the class keeps ready although nobody calls.
+    ///
+    /// # Errors
+    ///
+    /// `bad-request` when `min-instances` names parameters that do not fit.
+    pub(super) fn keep_ready(&self) -> Result<()> {
+        for (parameters, instances) in self.kept()? {
+            self.inner.pools.keep(parameters.key(), instances, || parameters.parameters())?;
+        }
+        Ok(())
+    }
+
+    /// The parameters for which instances are kept, and how many.
+    ///
+    /// # Errors
+    ///
+    /// `bad-request` when they do not fit.
+    pub(super) fn kept(&self) -> Result<Vec<(Bound, u32)>> {
+        let about = |error: Error| error.wrap(ErrorKind::BadRequest, &format!("`class.{}.min-instances`", self.name()));
+        match &self.inner.settings.min_instances {
+            MinInstances::Count(count) if count.get() == 0 => Ok(Vec::new()),
+            MinInstances::Count(count) if self.inner.parameters.is_empty() => Ok(vec![(self.bind(&())?, count.get())]),
+            MinInstances::Count(_) => Err(about(Error::bad_request(
+                "the class has parameters, so that it has to say for which: `[{ parameters = { … }, count = 1 }]`",
+            ))),
+            MinInstances::Listed(listed) => {
+                listed.iter().map(|warm| Ok((self.bind(&warm.parameters).map_err(about)?, warm.count.get()))).collect()
+            }
+        }
     }
 
     /// The name of the app it belongs to.

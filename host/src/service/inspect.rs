@@ -1,12 +1,13 @@
 //! What `inspect` tells of an app: plain data, ready to be printed or serialized.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::app::App;
 use super::class::{Argument, Class};
 use crate::artifact::{Artifact, CodeOrigin};
 use crate::component::{Entrypoint, Function, Offer};
 use crate::manifest::{ComponentEntry, Origin, Setting, SnapshotMode};
+use crate::values::{Shape, describe};
 
 /// What an app offers and needs. Serializes with snake_case keys; within a minor version keys are only added.
 #[derive(Clone, Debug, Serialize)]
@@ -86,7 +87,7 @@ pub struct ClassReport {
 }
 
 /// A hook or a method.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FunctionReport {
     /// Its name; for a hook the hook's.
     pub name: String,
@@ -103,10 +104,13 @@ pub struct FunctionReport {
     /// The requests it answers once served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub web: Option<String>,
+    /// The type of what a call gives back, as WIT; none if it gives back nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gives: Option<String>,
 }
 
 /// A parameter or an argument; see [`Argument`].
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the same fields, owned, are described at `Argument`")]
 pub struct ArgumentReport {
     pub name: String,
@@ -131,7 +135,7 @@ pub struct NearMissReport {
 }
 
 /// A function that cannot be called.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct UncallableReport {
     /// Its name.
     pub name: String,
@@ -187,7 +191,7 @@ impl ComponentReport {
 }
 
 impl ClassReport {
-    fn of(class: &Class) -> Self {
+    pub(crate) fn of(class: &Class) -> Self {
         let inner = &class.inner;
         let hooks = [
             ("build", &inner.hooks.build),
@@ -219,6 +223,7 @@ impl ClassReport {
                     docs: method.docs().map(str::to_owned),
                     arguments: method.arguments().into_iter().map(ArgumentReport::of).collect(),
                     web: method.web(),
+                    gives: gives(method.function()),
                 })
                 .collect(),
             uncallable: uncallable
@@ -279,11 +284,21 @@ fn notes(class: &Class) -> Vec<String> {
 }
 
 impl FunctionReport {
+    /// The typed entrypoint.
+    #[cfg(feature = "cli")]
+    pub(crate) fn main(main: &super::Main) -> Self {
+        Self {
+            docs: main.docs().map(str::to_owned),
+            arguments: main.arguments().into_iter().map(ArgumentReport::of).collect(),
+            ..Self::hook("main", main.function())
+        }
+    }
+
     fn hook(name: &str, function: &Function) -> Self {
         let arguments = function.parameters.iter().map(|(name, shape)| ArgumentReport {
             name: name.clone(),
-            r#type: crate::values::describe::wit(shape),
-            needs: crate::values::describe::plain(shape),
+            r#type: describe::wit(shape),
+            needs: describe::plain(shape),
             default: None,
             required: !shape.is_option(),
             docs: None,
@@ -295,8 +310,15 @@ impl FunctionReport {
             docs: None,
             arguments: arguments.collect(),
             web: None,
+            gives: gives(function),
         }
     }
+}
+
+/// The type of what a call gives back: its result, or the ok side of it.
+fn gives(function: &Function) -> Option<String> {
+    let shape = function.ok_shape();
+    (*shape != Shape::Unit).then(|| describe::wit(shape))
 }
 
 impl ArgumentReport {

@@ -13,6 +13,7 @@ use super::bound::ok_shape;
 use super::class::{Class, Method};
 use crate::error::{Error, ErrorKind, Result};
 use crate::instance::Live;
+use crate::pool::Stake;
 use crate::values::{Value, from_value};
 
 /// One live guest, entered with its parameters: state set by one call is there for the next.
@@ -27,11 +28,18 @@ pub struct Instance {
 }
 
 /// Where an instance is kept; empty once it is gone.
-type Slot = AsyncMutex<Option<Live>>;
+type Slot = AsyncMutex<Option<Kept>>;
+
+/// An instance and its place in the host.
+#[derive(Debug)]
+struct Kept {
+    live: Live,
+    _stake: Stake,
+}
 
 impl Instance {
-    pub(super) fn new(class: Class, id: u64, live: Live) -> Self {
-        let slot = Arc::new(AsyncMutex::new(Some(live)));
+    pub(super) fn new(class: Class, id: u64, live: Live, stake: Stake) -> Self {
+        let slot = Arc::new(AsyncMutex::new(Some(Kept { live, _stake: stake })));
         class.inner.host.inner.instances.add(id, slot.clone());
         Self { class, id, slot }
     }
@@ -82,12 +90,12 @@ impl Instance {
 
     /// Bytes in all of the guest's memories and tables; `None` once the instance is gone, or while a call runs.
     pub fn memory_bytes(&self) -> Option<u64> {
-        self.slot.try_lock().ok()?.as_ref().map(Live::memory_bytes)
+        self.slot.try_lock().ok()?.as_ref().map(|kept| kept.live.memory_bytes())
     }
 
     /// Whether the instance can take a call: false once it is gone.
     pub async fn is_ready(&self) -> bool {
-        self.slot.lock().await.as_ref().is_some_and(Live::is_ready)
+        self.slot.lock().await.as_ref().is_some_and(|kept| kept.live.is_ready())
     }
 
     /// Ends the instance: its `exit` runs, if it was not gone before.
@@ -101,12 +109,9 @@ impl Instance {
     /// When the future is dropped a running `exit` is cut off.
     pub async fn exit(self) -> Result<()> {
         let _working = self.class.inner.host.inner.drain.last_work();
-        let live = self.slot.lock().await.take();
+        let kept = self.slot.lock().await.take();
         self.class.inner.host.inner.instances.remove(self.id);
-        match live {
-            Some(live) => live.exit().await,
-            None => Ok(()),
-        }
+        exit(kept).await.unwrap_or(Ok(()))
     }
 }
 
@@ -139,22 +144,24 @@ impl Drop for Instance {
     }
 }
 
-async fn exit(live: Option<Live>) -> Option<Result<()>> {
-    Some(live?.exit().await)
+async fn exit(kept: Option<Kept>) -> Option<Result<()>> {
+    Some(kept?.live.exit().await)
 }
 
 /// A slot while a call runs in it: whatever way the call ends, an instance that is of no more use leaves the slot.
-struct Busy<'a>(MutexGuard<'a, Option<Live>>);
+struct Busy<'a>(MutexGuard<'a, Option<Kept>>);
 
 impl Busy<'_> {
     fn live(&mut self) -> Result<&mut Live> {
-        self.0.as_mut().ok_or_else(|| Error::new(ErrorKind::Conflict, "the instance is gone: it failed or has exited"))
+        let kept = self.0.as_mut();
+        kept.map(|kept| &mut kept.live)
+            .ok_or_else(|| Error::new(ErrorKind::Conflict, "the instance is gone: it failed or has exited"))
     }
 }
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        drop(self.0.take_if(|live| !live.is_ready()));
+        drop(self.0.take_if(|kept| !kept.live.is_ready()));
     }
 }
 

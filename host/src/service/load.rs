@@ -17,7 +17,7 @@ use crate::artifact::{self, Artifact};
 use crate::component::{Offer, encode, section};
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{ComponentEntry, Section, parse_section};
-use crate::state::State;
+use crate::state::{State, Turns};
 
 use assemble::add_component;
 use names::{check_sections_exist, class_names};
@@ -45,11 +45,15 @@ pub(super) fn check(app: &App) -> Result<()> {
     for blueprint in classes.chain(app.entrypoints().map(|entrypoint| &entrypoint.blueprint)) {
         blueprint.setup.as_ref().map_err(Error::clone)?;
     }
+    for class in app.classes() {
+        class.kept()?;
+    }
     Ok(())
 }
 
 fn load_blocking(host: &Host, source: Source) -> Result<App> {
-    let Source { manifest, mut bytes, .. } = source;
+    let Source { manifest, mut bytes, path } = source;
+    let source = bytes.is_none().then_some(path);
     let mut components = Vec::with_capacity(manifest.components.len());
     for entry in &manifest.components {
         components.push(read_component(&host.inner, entry, bytes.take())?);
@@ -59,9 +63,11 @@ fn load_blocking(host: &Host, source: Source) -> Result<App> {
     let mut app = AppInner {
         host: host.clone(),
         name: manifest.name.clone(),
+        source,
         classes: Vec::new(),
         entrypoints: Vec::new(),
         components: Vec::new(),
+        turns: Turns::default(),
     };
     for (component, names) in components.into_iter().zip(names) {
         add_component(&mut app, &manifest, component, names)?;

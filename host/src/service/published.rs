@@ -20,6 +20,11 @@ impl Host {
     ///
     /// An app of the same name is replaced, and given back: what runs in it runs on, its idle instances exit.
     pub fn publish(&self, app: &App) -> Option<App> {
+        for class in app.classes() {
+            if let Err(error) = class.keep_ready() {
+                tracing::warn!(app = app.name(), class = class.name(), %error, "instances cannot be kept ready");
+            }
+        }
         let before = self.published.change(|apps| apps.insert(app.name().to_owned(), app.clone()));
         before.inspect(App::retire)
     }

@@ -15,7 +15,7 @@ pub struct Source {
     /// The bytes of the only component, when they did not come from a file.
     pub(super) bytes: Option<Vec<u8>>,
     /// The file that was named, for messages.
-    path: PathBuf,
+    pub(super) path: PathBuf,
 }
 
 impl Source {

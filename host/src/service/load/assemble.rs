@@ -10,6 +10,7 @@ use super::super::app::{AppInner, unknown};
 use super::super::class::{Class, ClassInner};
 use super::super::entrypoint::EntrypointInner;
 use super::super::inspect::ComponentReport;
+use super::super::keeper::ClassKeeper;
 use super::super::world::World;
 use super::Loaded;
 use super::names::as_bad_request;
@@ -18,7 +19,8 @@ use crate::component::{Entrypoint, Handler, Interface, Offer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::instance::{Blueprint, Bounds, Setup};
 use crate::manifest::{ClassSection, ClassSettings, ComponentEntry, Manifest, Origin, Section};
-use crate::state::State;
+use crate::pool::{self, Pools};
+use crate::state::{State, Turns};
 use crate::values::{Limits, Signature, What};
 
 /// A class while its app is put together.
@@ -37,7 +39,7 @@ pub(super) fn add_component(
     names: Vec<String>,
 ) -> Result<()> {
     let Loaded { entry, artifact, offer, section, pre, size_bytes } = component;
-    let host = app.host.clone();
+    let (host, turns) = (app.host.clone(), app.turns.clone());
     app.components.push(ComponentReport::new(&entry, &artifact, &offer, size_bytes));
     let Offer { interfaces, entrypoint, handler, .. } = offer;
 
@@ -58,7 +60,7 @@ pub(super) fn add_component(
         });
     }
     let builds: Vec<_> = drafts.iter().filter_map(|draft| draft.sorted.build.clone()).collect();
-    let of_component = Shared { host: &host, entry: &entry, pre: &pre, builds: &builds };
+    let of_component = Shared { host: &host, entry: &entry, pre: &pre, builds: &builds, turns: &turns };
     if let Some(entrypoint) = entrypoint {
         app.entrypoints.push(of_component.entrypoint(entrypoint, settings(&entry.name, None, manifest, &section)?)?);
     }
@@ -111,6 +113,7 @@ struct Shared<'a> {
     entry: &'a ComponentEntry,
     pre: &'a Result<InstancePre<State>>,
     builds: &'a [Arc<crate::component::Function>],
+    turns: &'a Turns,
 }
 
 impl Shared<'_> {
@@ -135,6 +138,9 @@ impl Shared<'_> {
             methods: sorted.methods.clone(),
             ..self.blueprint(&settings, &world)
         };
+        let blueprint = Arc::new(blueprint);
+        let pools = self.pools(app, &name, &settings, &blueprint, &parameters)?;
+        let metrics = self.host.inner.metrics.class(app, &name);
         let inner = ClassInner {
             host: self.host.clone(),
             app: app.to_owned(),
@@ -142,15 +148,49 @@ impl Shared<'_> {
             export,
             component: self.entry.name.clone(),
             settings,
-            blueprint: Arc::new(blueprint),
+            blueprint,
             hooks: sorted,
             parameters,
             arguments,
             uncallable,
             handler,
+            pools,
+            metrics,
             _world: world.ok(),
         };
         Ok(Class { inner: Arc::new(inner) })
+    }
+
+    fn pools(
+        &self,
+        app: &str,
+        class: &str,
+        settings: &ClassSettings,
+        blueprint: &Arc<Blueprint>,
+        parameters: &Signature,
+    ) -> Result<Pools<ClassKeeper>> {
+        if settings.concurrency > 1 && !blueprint.methods.iter().any(|method| method.is_async) {
+            return Err(Error::bad_request(format!(
+                "`class.{class}.concurrency` = {}: calls share an instance only where methods are `async func`, and this \
+                 class has none",
+                settings.concurrency
+            ))
+            .with_limit("concurrency", "1"));
+        }
+        let host = &self.host.inner;
+        let keeper = ClassKeeper::new(host, blueprint.clone(), (app, class), parameters.clone(), settings.concurrency);
+        let pool_settings = pool::Settings {
+            limits: pool::Limits {
+                buffer_instances: settings.buffer_instances,
+                max_instances: settings.max_instances,
+                concurrency: settings.concurrency,
+                max_waiting: settings.max_waiting,
+                idle_timeout: settings.idle_timeout,
+            },
+            wait_timeout: settings.wait_timeout,
+            max_calls: settings.max_calls.map(|calls| (calls.least, calls.most)),
+        };
+        Ok(Pools::new(keeper, pool_settings, host.budget.app(app, std::time::Instant::now())))
     }
 
     fn entrypoint(&self, entrypoint: Entrypoint, settings: ClassSettings) -> Result<EntrypointInner> {
@@ -192,6 +232,7 @@ impl Shared<'_> {
                 instance: host.config.instance,
             },
             ticker: host.engines.ticker().clone(),
+            turns: self.turns.clone(),
             stop: host.drain.stop_token().clone(),
         }
     }

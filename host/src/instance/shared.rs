@@ -1,0 +1,323 @@
+//! An instance in which several calls run at a time.
+//!
+//! ```text
+//!  SharedLive::call ── command ──▶ driver: one `run_concurrent` over the store ── a task per call ──▶ guest
+//!        ▲                                                                                              │
+//!        └──────────────────────────── reply ◀──────────────────────────────────────────────────────────┘
+//! ```
+//! One call cannot be stopped without the others: wasmtime knows no way. So a caller who goes, or whose time is over, is
+//! answered at once, and the guest's task keeps its slot until it ends. When nobody is left who waits for an answer, the
+//! store is dropped. Only a trap fails all calls. What must not be known here: who hands out slots.
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use tokio::sync::{Notify, mpsc, oneshot};
+use wasmtime::component::{Accessor, AccessorTask};
+
+use super::failure::{self, Attempt};
+use super::typed::{Callee, Prepared};
+use super::{Blueprint, Live, Span, WAITING_GRACE, unwrap};
+use crate::component::Function;
+use crate::error::{Error, ErrorKind, Result};
+use crate::state::State;
+use crate::values::Value;
+
+/// The right to be one of the calls in an instance. It is dropped when the guest's task has ended.
+pub(crate) trait CallSlot: Send + 'static {
+    /// Lets the instance take no more calls.
+    fn retire(&self);
+}
+
+/// A handle to an instance that runs several calls at a time.
+pub(crate) struct SharedLive {
+    commands: mpsc::UnboundedSender<Command>,
+    inside: Arc<Inside>,
+}
+
+/// What the handle, the driver and the calls have in common.
+struct Inside {
+    blueprint: Arc<Blueprint>,
+    callees: Box<[Callee]>,
+    is_sound: AtomicBool,
+    /// Why all calls failed; set before their replies are dropped.
+    failure: OnceLock<Error>,
+    image_bytes: u64,
+    grown_bytes: AtomicU64,
+    /// Guest tasks under way, and those of them whose callers are gone.
+    running: AtomicUsize,
+    abandoned: AtomicUsize,
+    deserted: Notify,
+}
+
+enum Command {
+    Call(Call),
+    Exit(oneshot::Sender<Result<()>>),
+}
+
+struct Call {
+    method: usize,
+    arguments: Prepared,
+    deadline: Option<Instant>,
+    reply: oneshot::Sender<Result<Value>>,
+    slot: Box<dyn CallSlot>,
+}
+
+/// Why the driver leaves the event loop of its store.
+enum Left {
+    Exit(oneshot::Sender<Result<()>>),
+    /// No caller is left, but guest tasks are.
+    Deserted,
+    /// No handle is left.
+    Dropped,
+}
+
+impl Live {
+    /// Turns an entered instance into one that runs several calls at a time: its handle, and what has to be run as a task for
+    /// it to do anything.
+    ///
+    /// # Errors
+    ///
+    /// `internal` when a method is not in the instance after all.
+    pub(crate) fn share(mut self) -> Result<(SharedLive, impl Future<Output = ()> + Send + 'static)> {
+        let methods = self.blueprint.methods.clone();
+        let callees = methods.iter().map(|method| self.callee(method)).collect::<Result<_>>()?;
+        let inside = Arc::new(Inside {
+            blueprint: self.blueprint.clone(),
+            callees,
+            is_sound: AtomicBool::new(true),
+            failure: OnceLock::new(),
+            image_bytes: self.image_bytes,
+            grown_bytes: AtomicU64::new(self.grown_bytes()),
+            running: AtomicUsize::new(0),
+            abandoned: AtomicUsize::new(0),
+            deserted: Notify::new(),
+        });
+        // Not bounded here: there are never more calls than slots.
+        let (commands, received) = mpsc::unbounded_channel();
+        let driver = Driver { live: Some(self), inside: inside.clone() };
+        Ok((SharedLive { commands, inside }, driver.run(received)))
+    }
+}
+
+impl SharedLive {
+    /// Calls a method by its place among the blueprint's, as one of several calls.
+    ///
+    /// # Errors
+    ///
+    /// As [`Live::call`]; and what another call's trap did to this one.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped the guest's task goes on, and keeps its slot, unless it was alone.
+    pub(crate) async fn call(&self, method: usize, arguments: Vec<Value>, slot: Box<dyn CallSlot>) -> Result<Value> {
+        let blueprint = &self.inside.blueprint;
+        let function = &blueprint.methods[method];
+        let arguments = self.inside.callees[method].prepare(function, arguments, &blueprint.bounds.values)?;
+        let span = Span::method(&blueprint.bounds);
+        let deadline = span.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let (reply, answer) = oneshot::channel();
+        let call = Call { method, arguments, deadline, reply, slot };
+        if self.commands.send(Command::Call(call)).is_err() {
+            return Err(self.inside.failed());
+        }
+        let over = async {
+            match deadline.and_then(|deadline| deadline.checked_add(WAITING_GRACE)) {
+                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let attempt = tokio::select! {
+            biased;
+            answer = answer => return answer.unwrap_or_else(|_| Err(self.inside.failed())),
+            () = blueprint.stop.cancelled() => Attempt::Stopped,
+            // Polled here too: a guest that does not yield the store keeps the driver from its timers.
+            () = over => Attempt::TimedOut,
+        };
+        Err(failure::of_waiting(attempt, &format!("`{}`", function.name), &span))
+    }
+
+    /// Whether the instance can take calls.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.inside.is_sound.load(Ordering::Acquire)
+    }
+
+    /// Bytes of memory beyond those that were there when the component was instantiated, after the last call.
+    pub(crate) fn grown_bytes(&self) -> u64 {
+        self.inside.grown_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Runs the `exit` hook, when no call is left, and drops the instance.
+    ///
+    /// # Errors
+    ///
+    /// What the hook failed with. The instance is gone all the same.
+    pub(crate) async fn exit(&self) -> Result<()> {
+        let (reply, exited) = oneshot::channel();
+        match self.commands.send(Command::Exit(reply)) {
+            Ok(()) => exited.await.unwrap_or(Ok(())),
+            // It is gone already.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+impl Inside {
+    fn failed(&self) -> Error {
+        let gone = || Error::new(ErrorKind::Conflict, "the instance is gone: it failed or has exited");
+        self.failure.get().cloned().unwrap_or_else(gone)
+    }
+
+    /// A call's caller is gone. Tells the driver when nobody is left who waits for an answer.
+    fn abandon(&self) {
+        let abandoned = self.abandoned.fetch_add(1, Ordering::AcqRel) + 1;
+        if abandoned >= self.running.load(Ordering::Acquire) {
+            self.deserted.notify_one();
+        }
+    }
+}
+
+/// Owns the store.
+struct Driver {
+    live: Option<Live>,
+    inside: Arc<Inside>,
+}
+
+impl Driver {
+    async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
+        let Some(mut live) = self.live.take() else { return };
+        let inside = self.inside.clone();
+        live.store.set_epoch_deadline(1);
+        let turn = live.store.data().turn.clone();
+        let serving = live.store.run_concurrent(async |accessor| serve(accessor, &mut commands, &inside).await);
+        let left = turn.run(serving).await;
+        // Whatever comes, no more calls: their slots come back when the store is dropped.
+        match left {
+            Ok(Ok(Left::Exit(reply))) => {
+                let exited = live.exit().await;
+                inside.is_sound.store(false, Ordering::Release);
+                // Whoever does not wait for it need not know.
+                drop(reply.send(exited));
+            }
+            Ok(Ok(Left::Deserted | Left::Dropped)) => inside.is_sound.store(false, Ordering::Release),
+            Ok(Err(error)) | Err(error) => {
+                inside.is_sound.store(false, Ordering::Release);
+                let bounds = &inside.blueprint.bounds;
+                let what = "a call in this instance";
+                let span = Span::method(bounds);
+                let error = failure::explain(Attempt::Done(Err(error)), live.store.data_mut(), what, &span, bounds);
+                inside.failure.get_or_init(|| error);
+            }
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.inside.is_sound.store(false, Ordering::Release);
+    }
+}
+
+async fn serve(
+    accessor: &Accessor<State>,
+    commands: &mut mpsc::UnboundedReceiver<Command>,
+    inside: &Arc<Inside>,
+) -> wasmtime::Result<Left> {
+    loop {
+        tokio::select! {
+            biased;
+            command = commands.recv() => match command {
+                Some(Command::Call(call)) => {
+                    inside.running.fetch_add(1, Ordering::AcqRel);
+                    accessor.spawn(CallTask { call, inside: inside.clone() })?;
+                }
+                Some(Command::Exit(reply)) => return Ok(Left::Exit(reply)),
+                None => return Ok(Left::Dropped),
+            },
+            () = inside.deserted.notified() => {
+                let running = inside.running.load(Ordering::Acquire);
+                if running > 0 && inside.abandoned.load(Ordering::Acquire) >= running {
+                    return Ok(Left::Deserted);
+                }
+            }
+        }
+    }
+}
+
+/// One call, from its command to the end of the guest's task.
+struct CallTask {
+    call: Call,
+    inside: Arc<Inside>,
+}
+
+impl AccessorTask<State> for CallTask {
+    async fn run(self, accessor: &Accessor<State>) -> wasmtime::Result<()> {
+        let Self { call: Call { method, arguments, deadline, reply, slot }, inside } = self;
+        let blueprint = &inside.blueprint;
+        let function: &Function = &blueprint.methods[method];
+        let _ticking = blueprint.ticker.guest_runs();
+        renew_ticks(accessor, blueprint);
+        let mut guest = pin!(inside.callees[method].call_concurrent(accessor, arguments, &function.result));
+        let mut over = pin!(async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                None => std::future::pending().await,
+            }
+        });
+        let mut caller = Some(reply);
+        let mut is_overdue = false;
+        let returned = loop {
+            let gone = async {
+                match &mut caller {
+                    Some(reply) => reply.closed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                returned = &mut guest => break returned?,
+                () = &mut over, if !is_overdue => {
+                    is_overdue = true;
+                    slot.retire();
+                    if let Some(reply) = caller.take() {
+                        let span = Span::method(&blueprint.bounds);
+                        let error = failure::of_waiting(Attempt::TimedOut, &format!("`{}`", function.name), &span);
+                        // Whoever went away need not know.
+                        drop(reply.send(Err(error)));
+                        inside.abandon();
+                    }
+                }
+                () = gone => {
+                    caller = None;
+                    inside.abandon();
+                }
+            }
+        };
+        renew_ticks(accessor, blueprint);
+        let used = accessor.with(|mut access| access.get().memory.used_bytes());
+        inside.grown_bytes.store(used.saturating_sub(inside.image_bytes), Ordering::Relaxed);
+        inside.running.fetch_sub(1, Ordering::AcqRel);
+        // The slot first: whoever has the answer finds it free.
+        drop(slot);
+        match caller {
+            Some(reply) => drop(reply.send(unwrap(function, returned))),
+            None => _ = inside.abandoned.fetch_sub(1, Ordering::AcqRel),
+        }
+        Ok(())
+    }
+}
+
+/// Gives the guest a method's time to run from now on. All calls share it: which of them holds the store nobody can tell.
+fn renew_ticks(accessor: &Accessor<State>, blueprint: &Blueprint) {
+    let timeout = blueprint.bounds.method_timeout;
+    accessor.with(|mut access| access.get().deadline.allow_ticks(timeout));
+}
+
+impl fmt::Debug for SharedLive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedLive").field("running", &self.inside.running).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,232 @@
+//! Warm instances, kept by parameters: acquire a [`Lease`], run one call, drop it.
+//!
+//! ```text
+//!  Pools (one class) ── key ──▶ Pool ── Policy decides ──▶ Lease ── dropped ──▶ back to the pool, or gone
+//!       DashMap                  │  lock for a moment
+//!                                └── starts and exits run as tasks of the host, see tasks; their places come from budget
+//! ```
+//! A start belongs to its pool, not to the caller who asked for it. Whatever is dropped, a lease, a caller's future, a start,
+//! gives back what it held. What an instance is and how it starts is a [`Keeper`]'s affair: this module must not know
+//! guests, apps or fronts.
+
+mod backoff;
+mod budget;
+mod key;
+mod lease;
+mod members;
+mod policy;
+mod rate;
+mod tasks;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dashmap::DashMap;
+
+use crate::error::{Error, Result};
+
+pub(crate) use budget::{AppBudget, Budget, Stake};
+use key::Key;
+pub(crate) use lease::{Guest, Lease};
+pub(crate) use members::Pool;
+pub(crate) use policy::Limits;
+
+/// The time by which pools live; tests can stop it.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// What the pools of one class keep, and how it starts and ends.
+pub(crate) trait Keeper: Send + Sync + Sized + 'static {
+    /// What the instances of one pool are entered with.
+    type Parameters: Send + Sync + 'static;
+    /// An instance that travels with its lease.
+    type Exclusive: Send + 'static;
+    /// An instance in which several calls run at a time, by its handle.
+    type Shared: Send + Sync + 'static;
+
+    /// Starts an instance and enters it.
+    fn start(&self, parameters: &Self::Parameters) -> impl Future<Output = Result<Started<Self>>> + Send;
+
+    /// Ends an instance that is entered, sound and idle.
+    fn exit(&self, instance: Held<Self>) -> impl Future<Output = ()> + Send;
+
+    /// Whether the instance may be used again.
+    fn is_sound(&self, instance: &Held<Self>) -> bool;
+
+    /// Bytes of linear memory beyond what instances share.
+    fn memory_bytes(&self, instance: &Held<Self>) -> u64;
+
+    /// Hears what happens, for metrics and logs.
+    fn note(&self, event: Event<'_>);
+}
+
+/// An instance that was just entered.
+pub(crate) struct Started<K: Keeper> {
+    /// Its number, unique in the process.
+    pub(crate) id: u64,
+    /// The instance.
+    pub(crate) instance: Held<K>,
+}
+
+/// An instance, or a handle to one that others have handles of too.
+pub(crate) enum Held<K: Keeper> {
+    /// The instance itself.
+    Exclusive(Box<K::Exclusive>),
+    /// One of its handles.
+    Shared(Arc<K::Shared>),
+}
+
+/// Something that happened to an instance outside of any call.
+#[derive(Debug)]
+pub(crate) enum Event<'a> {
+    /// A start ended after this long.
+    Started { took: Duration, error: Option<&'a Error> },
+    /// An idle instance had to go for the sake of others.
+    Evicted,
+    /// An instance is gone in order.
+    Exited,
+}
+
+/// What the host's budget asks of a pool, whatever it keeps.
+pub(crate) trait AnyPool: Send + Sync + fmt::Debug {
+    /// Whose the pool is.
+    fn app(&self) -> &Arc<AppBudget>;
+    /// The same number for the same pool.
+    fn address(&self) -> usize;
+    /// Since when the instance is idle that [`evict`](Self::evict) would take.
+    fn oldest_idle(&self) -> Option<Instant>;
+    /// Exits the instance that was idle longest, if there is one.
+    fn evict(self: Arc<Self>, makes_room: bool) -> bool;
+    /// Looks once more at who waits: the app may run another call.
+    fn poke(self: Arc<Self>);
+    /// Does what is due by now.
+    fn visit(self: Arc<Self>, now: Instant);
+    /// Lets all instances exit as soon as nobody uses them, now and later.
+    fn retire(self: Arc<Self>);
+    /// Drops all idle instances without `exit`.
+    fn abandon(self: Arc<Self>);
+}
+
+/// The pools of one class.
+pub(crate) struct Pools<K: Keeper> {
+    shared: Arc<PoolsShared<K>>,
+    map: Arc<PoolMap<K>>,
+}
+
+type PoolMap<K> = DashMap<Key, Arc<Pool<K>>>;
+
+/// What the pools of one class have in common.
+struct PoolsShared<K: Keeper> {
+    keeper: K,
+    settings: Settings,
+    app: Arc<AppBudget>,
+}
+
+/// The settings of a class that its pools live by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// For the policy of each pool.
+    pub(crate) limits: Limits,
+    /// How long a caller waits for an instance.
+    pub(crate) wait_timeout: Duration,
+    /// After how many calls an instance is recycled: a number drawn from this range for each.
+    pub(crate) max_calls: Option<(u32, u32)>,
+}
+
+impl<K: Keeper> Pools<K> {
+    pub(crate) fn new(keeper: K, settings: Settings, app: Arc<AppBudget>) -> Self {
+        Self { shared: Arc::new(PoolsShared { keeper, settings, app }), map: Arc::default() }
+    }
+
+    pub(crate) fn keeper(&self) -> &K {
+        &self.shared.keeper
+    }
+
+    /// The budget of the app they belong to.
+    pub(crate) fn app(&self) -> &Arc<AppBudget> {
+        &self.shared.app
+    }
+
+    /// Leases an instance of the pool with this key, which is made with `parameters` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// `overloaded` when as many callers wait as may, for as long as they may, or when the app has too many pools;
+    /// what the start of an instance failed with, also while none is tried because the last one failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// A caller who goes gives up a place in the queue, or a lease. A start goes on.
+    pub(crate) async fn acquire(&self, key: &[u8], parameters: impl Fn() -> K::Parameters) -> Result<Lease<K>> {
+        loop {
+            // The short way: the pool is there, and an instance is idle.
+            let pool = self.map.get(key).map(|pool| pool.value().clone());
+            let pool = match pool {
+                Some(pool) => pool,
+                None => self.pool(key, &parameters)?,
+            };
+            match pool.acquire() {
+                members::Step::Leased(lease) => return Ok(lease),
+                members::Step::Refused(error) => return Err(error),
+                members::Step::Waiting(waiting) => return waiting.lease().await,
+                // It was empty and is being taken away; the next one will not be.
+                members::Step::Closed => self.forget_closed(key),
+            }
+        }
+    }
+
+    /// The pool with this key, made if there is none.
+    fn pool(&self, key: &[u8], parameters: impl Fn() -> K::Parameters) -> Result<Arc<Pool<K>>> {
+        let app = &self.shared.app;
+        app.host.tasks.enter_runtime();
+        match self.map.entry(Key::from(key)) {
+            dashmap::Entry::Occupied(pool) => Ok(pool.get().clone()),
+            dashmap::Entry::Vacant(vacant) => {
+                app.admit_tuple(now())?;
+                let pool = Arc::new(Pool::new(self.shared.clone(), vacant.key().clone(), parameters(), &self.map));
+                Ok(vacant.insert(pool).clone())
+            }
+        }
+    }
+
+    fn forget_closed(&self, key: &[u8]) {
+        self.map.remove_if(key, |_, pool| pool.is_closed());
+    }
+
+    /// Makes the pool with this key and keeps that many instances in it, until the class is retired.
+    ///
+    /// # Errors
+    ///
+    /// `overloaded` when the app may have no more pools.
+    pub(crate) fn keep(&self, key: &[u8], instances: u32, parameters: impl Fn() -> K::Parameters) -> Result<()> {
+        self.pool(key, parameters)?.keep(instances);
+        Ok(())
+    }
+
+    /// Every pool there is.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Arc<Pool<K>>> {
+        // Collected first: what is done with one must not happen under the map's lock.
+        self.map.iter().map(|pool| pool.value().clone()).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Lets all instances exit as soon as nobody uses them, now and later.
+    pub(crate) fn retire(&self) {
+        self.iter().for_each(AnyPool::retire);
+    }
+}
+
+impl<K: Keeper> Drop for Pools<K> {
+    fn drop(&mut self) {
+        self.retire();
+    }
+}
+
+impl<K: Keeper> fmt::Debug for Pools<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pools").field("pools", &self.map.len()).finish_non_exhaustive()
+    }
+}

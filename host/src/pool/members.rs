@@ -1,0 +1,576 @@
+//! One pool: its policy, and the instances and callers that the policy decides about.
+//!
+//! The lock is held for decisions only. What they ask for, handing over, starting, exiting, dropping, is done after it is
+//! released, because all of it may come back here.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use super::budget::{AppBudget, Queued, Stake, Waited, overloaded};
+use super::key::Key;
+use super::lease::Lease;
+use super::policy::{Acquired, Counts, Policy, Released, Slot, Ticket};
+use super::{AnyPool, Event, Held, Keeper, PoolMap, PoolsShared, Started, now};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The instances of one class with one set of parameters.
+pub(crate) struct Pool<K: Keeper> {
+    shared: Arc<PoolsShared<K>>,
+    key: Key,
+    parameters: K::Parameters,
+    /// Where the pool is found, and taken out of when it is empty.
+    map: Weak<PoolMap<K>>,
+    inner: Mutex<Inner<K>>,
+}
+
+struct Inner<K: Keeper> {
+    policy: Policy<oneshot::Sender<Result<Lease<K>>>>,
+    /// By slot; an exclusive instance is away while it is leased.
+    seats: Vec<Option<Seated<K>>>,
+    /// What the last start failed with, while none has gone well since.
+    last_error: Option<Error>,
+    /// When the pool is to be looked at next; `None` when nothing was asked for.
+    next_visit: Option<Instant>,
+    /// Noted with the app as one that waits for it to run less.
+    is_held_up: bool,
+    /// Known to the budget as one that has instances.
+    is_populated: bool,
+    /// Out of the map: callers look for another.
+    is_closed: bool,
+}
+
+/// An instance with what was set aside for it.
+pub(super) struct Seated<K: Keeper> {
+    pub(super) id: u64,
+    /// With the pool, while a shared instance is leased.
+    pub(super) stake: Option<Stake>,
+    pub(super) instance: Held<K>,
+}
+
+/// What a caller gets at once.
+pub(super) enum Step<K: Keeper> {
+    Leased(Lease<K>),
+    Waiting(Waiting<K>),
+    Refused(Error),
+    /// The pool is being taken away.
+    Closed,
+}
+
+/// A caller's place in the queue.
+pub(super) struct Waiting<K: Keeper> {
+    pool: Arc<Pool<K>>,
+    ticket: Ticket,
+    lease: oneshot::Receiver<Result<Lease<K>>>,
+    _queued: Queued,
+}
+
+/// What is to be done once the lock is released.
+struct Tasks<K: Keeper> {
+    grants: Vec<(Slot, Seated<K>, oneshot::Sender<Result<Lease<K>>>)>,
+    starts: Vec<Slot>,
+    exits: Vec<(Slot, Seated<K>)>,
+    is_held_up: bool,
+    visit: Option<Instant>,
+    populate: bool,
+    close: bool,
+}
+
+impl<K: Keeper> Pool<K> {
+    pub(super) fn new(shared: Arc<PoolsShared<K>>, key: Key, parameters: K::Parameters, map: &Arc<PoolMap<K>>) -> Self {
+        let inner = Inner {
+            policy: Policy::new(shared.settings.limits),
+            seats: Vec::new(),
+            last_error: None,
+            next_visit: None,
+            is_held_up: false,
+            is_populated: false,
+            is_closed: false,
+        };
+        Self { shared, key, parameters, map: Arc::downgrade(map), inner: Mutex::new(inner) }
+    }
+
+    /// What the instances are entered with.
+    pub(crate) fn parameters(&self) -> &K::Parameters {
+        &self.parameters
+    }
+
+    /// The instances, the callers and what happened, with the bytes charged for idle instances and the last start's error.
+    pub(crate) fn report(&self) -> (Counts, u64, Option<Error>) {
+        let inner = self.lock();
+        let bytes = inner.seats.iter().flatten().filter_map(|seated| Some(seated.stake.as_ref()?.bytes())).sum();
+        (inner.policy.counts(), bytes, inner.last_error.clone())
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().is_closed
+    }
+
+    pub(super) fn acquire(self: Arc<Self>) -> Step<K> {
+        let app = &self.shared.app;
+        let may_run = app.try_run();
+        let now = now();
+        let mut inner = self.lock();
+        let step = if inner.is_closed {
+            drop(inner);
+            Step::Closed
+        } else {
+            match inner.policy.acquire(now, may_run) {
+                Acquired::Leased(slot) => {
+                    let seated = inner.take(slot);
+                    drop(inner);
+                    return Step::Leased(Lease::new(self, slot, seated));
+                }
+                otherwise => self.queue_up(inner, &otherwise, now),
+            }
+        };
+        if may_run {
+            self.shared.app.done();
+        }
+        step
+    }
+
+    /// What is left for a caller who did not get an instance at once.
+    fn queue_up(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner<K>>, acquired: &Acquired, now: Instant) -> Step<K> {
+        match *acquired {
+            Acquired::BackingOff(left) => {
+                let message = "no instance is started after the last failure";
+                let error = inner.last_error.clone().unwrap_or_else(|| Error::internal(message));
+                return Step::Refused(error.with_retry_after(left));
+            }
+            Acquired::Full => {
+                let max = self.shared.settings.limits.max_waiting;
+                let message = format!("{max} callers wait for an instance already; the setting is `max-waiting`");
+                let error = overloaded(message, std::time::Duration::from_secs(1));
+                return Step::Refused(error.with_limit("max-waiting", max.to_string()));
+            }
+            Acquired::Leased(_) | Acquired::Wait => {}
+        }
+        let queued = match self.shared.app.queue() {
+            Ok(queued) => queued,
+            Err(error) => return Step::Refused(error),
+        };
+        let (grant, lease) = oneshot::channel();
+        let ticket = inner.policy.enqueue(grant);
+        self.settle(inner, now);
+        Step::Waiting(Waiting { pool: self.clone(), ticket, lease, _queued: queued })
+    }
+
+    /// Keeps that many instances from now on.
+    pub(super) fn keep(self: &Arc<Self>, instances: u32) {
+        let mut inner = self.lock();
+        inner.policy.keep(instances);
+        self.settle(inner, now());
+    }
+
+    /// Takes back what a lease held.
+    pub(super) fn give_back(self: &Arc<Self>, slot: Slot, mut seated: Seated<K>) {
+        let keeper = &self.shared.keeper;
+        let is_sound = keeper.is_sound(&seated.instance);
+        if let Some(stake) = &mut seated.stake {
+            stake.charge(keeper.memory_bytes(&seated.instance));
+        }
+        self.shared.app.done();
+        let now = now();
+        let mut inner = self.lock();
+        // What is left to drop is dropped after the lock.
+        let rest = match inner.policy.release(slot, is_sound, now) {
+            Released::Stays => inner.put_back(slot, seated),
+            Released::Exits => {
+                let seated = inner.seats[slot].take().unwrap_or(seated);
+                self.settle(inner, now);
+                self.exit(slot, seated, false);
+                return self.relieve();
+            }
+            Released::Gone => {
+                let kept = inner.seats.get_mut(slot).and_then(Option::take);
+                self.settle(inner, now);
+                drop((seated, kept));
+                return self.relieve();
+            }
+        };
+        // Nobody waits, nothing is to start, and the pool will be looked at: the usual case.
+        if inner.policy.is_quiet() && inner.next_visit.is_some() {
+            drop(inner);
+        } else {
+            self.settle(inner, now);
+        }
+        drop(rest);
+        self.relieve();
+    }
+
+    fn relieve(&self) {
+        let host = &self.shared.app.host;
+        if host.is_strained() {
+            host.relieve();
+        }
+    }
+
+    /// Lets a leased instance take no more calls.
+    pub(super) fn retire_member(&self, slot: Slot) {
+        self.lock().policy.retire_member(slot);
+    }
+
+    /// Does what the policy wants done after anything has happened.
+    fn settle(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner<K>>, now: Instant) {
+        let app = &self.shared.app;
+        let mut tasks = Tasks {
+            grants: Vec::new(),
+            starts: Vec::new(),
+            exits: Vec::new(),
+            is_held_up: false,
+            visit: None,
+            populate: false,
+            close: false,
+        };
+        while inner.policy.could_grant() {
+            if !app.try_run() {
+                tasks.is_held_up = !std::mem::replace(&mut inner.is_held_up, true);
+                break;
+            }
+            match inner.policy.next_grant() {
+                Some((slot, waiter)) => {
+                    let seated = inner.take(slot);
+                    tasks.grants.push((slot, seated, waiter));
+                }
+                None => {
+                    debug_assert!(false, "the policy said that it could");
+                    break;
+                }
+            }
+        }
+        while let Some(slot) = inner.policy.next_start(now) {
+            tasks.starts.push(slot);
+        }
+        while let Some(slot) = inner.policy.next_surplus() {
+            let seated = inner.seats[slot].take();
+            tasks.exits.extend(seated.map(|seated| (slot, seated)));
+        }
+        tasks.visit = inner.next_visit(now);
+        let has_members = inner.policy.has_members();
+        if has_members != inner.is_populated {
+            inner.is_populated = has_members;
+            tasks.populate = true;
+        }
+        if inner.policy.is_vacant(now) {
+            tasks.close = true;
+        }
+        drop(inner);
+        self.carry_out(tasks);
+    }
+
+    fn carry_out(self: &Arc<Self>, tasks: Tasks<K>) {
+        let Tasks { grants, starts, exits, is_held_up, visit, populate, close } = tasks;
+        let host = &self.shared.app.host;
+        let weak = || -> Weak<dyn AnyPool> { Arc::downgrade(&(self.clone() as Arc<dyn AnyPool>)) };
+        if populate {
+            self.tell_populated();
+        }
+        for (slot, seated, waiter) in grants {
+            // A caller who went away meanwhile drops the lease, and the next one gets it.
+            drop(waiter.send(Ok(Lease::new(self.clone(), slot, seated))));
+        }
+        for slot in starts {
+            let start = Start { pool: self.clone(), slot, is_over: false };
+            host.tasks.spawn(start.run());
+        }
+        for (slot, seated) in exits {
+            self.exit(slot, seated, false);
+        }
+        if let Some(at) = visit {
+            host.tasks.visit(at, weak());
+        }
+        if is_held_up {
+            self.shared.app.hold_up(weak());
+        }
+        if close {
+            self.close();
+        }
+    }
+
+    /// Tells the budget whether there is anything to evict here, as it is now and not as it was when that was noticed.
+    fn tell_populated(self: &Arc<Self>) {
+        let host = &self.shared.app.host;
+        loop {
+            let is_populated = self.lock().is_populated;
+            if is_populated {
+                host.populate(self.clone());
+            } else {
+                host.depopulate(&**self);
+            }
+            if self.lock().is_populated == is_populated {
+                return;
+            }
+        }
+    }
+
+    /// Takes the pool out of the map, if it is still empty.
+    fn close(&self) {
+        let Some(map) = self.map.upgrade() else { return };
+        let removed = map.remove_if(&self.key, |_, pool| {
+            let mut inner = pool.lock();
+            let is_this = std::ptr::eq(Arc::as_ptr(pool), self);
+            inner.is_closed |= is_this && inner.policy.is_vacant(now());
+            is_this && inner.is_closed
+        });
+        if removed.is_some() {
+            self.shared.app.forget_tuple();
+        }
+    }
+
+    fn exit(self: &Arc<Self>, slot: Slot, mut seated: Seated<K>, makes_room: bool) {
+        if let Some(stake) = &mut seated.stake {
+            stake.leave(makes_room);
+        }
+        let pool = self.clone();
+        self.shared.app.host.tasks.spawn(async move {
+            let leaving = Leaving { pool, slot, stake: seated.stake };
+            leaving.pool.shared.keeper.exit(seated.instance).await;
+        });
+    }
+
+    fn started(self: &Arc<Self>, slot: Slot, started: Started<K>, mut stake: Stake) {
+        let max_calls = self.shared.settings.max_calls.map(|(least, most)| drawn(least, most));
+        stake.charge(self.shared.keeper.memory_bytes(&started.instance));
+        let seated = Seated { id: started.id, stake: Some(stake), instance: started.instance };
+        let now = now();
+        let mut inner = self.lock();
+        inner.policy.started(slot, max_calls, now);
+        inner.last_error = None;
+        let rest = inner.put_back(slot, seated);
+        self.settle(inner, now);
+        drop(rest);
+        self.relieve();
+    }
+
+    fn start_failed(self: &Arc<Self>, slot: Slot, error: &Error) {
+        let now = now();
+        let mut inner = self.lock();
+        let told: Vec<_> = inner.policy.start_failed(slot, now).collect();
+        inner.last_error = Some(error.clone());
+        self.settle(inner, now);
+        for waiter in told {
+            // Whoever went away need not know.
+            drop(waiter.send(Err(error.clone().with_retry_after(super::backoff::FIRST))));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<K>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Keeper> Inner<K> {
+    /// What a lease gets: an exclusive instance with all that belongs to it, or a handle of a shared one.
+    fn take(&mut self, slot: Slot) -> Seated<K> {
+        let seat = self.seats[slot].take_if(|seated| matches!(seated.instance, Held::Exclusive(_)));
+        seat.unwrap_or_else(|| {
+            let seated = self.seats[slot].as_ref().expect("the policy leases what is there");
+            let Held::Shared(handle) = &seated.instance else { unreachable!("an exclusive instance was taken above") };
+            Seated { id: seated.id, stake: None, instance: Held::Shared(handle.clone()) }
+        })
+    }
+
+    /// Puts an instance where it belongs; a handle of one that is there already comes back, to be dropped.
+    fn put_back(&mut self, slot: Slot, seated: Seated<K>) -> Option<Seated<K>> {
+        if self.seats.len() <= slot {
+            self.seats.resize_with(slot + 1, || None);
+        }
+        let seat = &mut self.seats[slot];
+        if seat.is_none() {
+            *seat = Some(seated);
+            return None;
+        }
+        Some(seated)
+    }
+
+    /// When the pool has to be looked at, if it is sooner than was asked for.
+    fn next_visit(&mut self, now: Instant) -> Option<Instant> {
+        let due = [self.policy.next_due(), self.policy.backoff_ends(now)].into_iter().flatten().min()?;
+        if self.next_visit.is_some_and(|at| at <= due) {
+            return None;
+        }
+        self.next_visit = Some(due);
+        Some(due)
+    }
+}
+
+impl<K: Keeper> AnyPool for Pool<K> {
+    fn app(&self) -> &Arc<AppBudget> {
+        &self.shared.app
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    fn oldest_idle(&self) -> Option<Instant> {
+        self.lock().policy.oldest_idle()
+    }
+
+    fn evict(self: Arc<Self>, makes_room: bool) -> bool {
+        let mut inner = self.lock();
+        let Some(slot) = inner.policy.evict() else { return false };
+        let seated = inner.seats[slot].take();
+        drop(inner);
+        self.shared.keeper.note(Event::Evicted);
+        if let Some(seated) = seated {
+            self.exit(slot, seated, makes_room);
+        }
+        true
+    }
+
+    fn poke(self: Arc<Self>) {
+        let mut inner = self.lock();
+        inner.is_held_up = false;
+        self.settle(inner, now());
+    }
+
+    fn visit(self: Arc<Self>, now: Instant) {
+        let mut inner = self.lock();
+        inner.next_visit = None;
+        let mut exits = Vec::new();
+        while let Some(slot) = inner.policy.next_overdue(now) {
+            let seated = inner.seats[slot].take();
+            exits.extend(seated.map(|seated| (slot, seated)));
+        }
+        self.settle(inner, now);
+        for (slot, seated) in exits {
+            self.exit(slot, seated, false);
+        }
+    }
+
+    fn retire(self: Arc<Self>) {
+        let mut inner = self.lock();
+        inner.policy.retire();
+        self.settle(inner, now());
+    }
+
+    fn abandon(self: Arc<Self>) {
+        let mut inner = self.lock();
+        let waiting: Vec<_> = inner.policy.dismiss_waiting().collect();
+        inner.policy.retire();
+        let mut dropped = Vec::new();
+        while let Some(slot) = inner.policy.next_surplus() {
+            dropped.push(inner.seats[slot].take());
+            inner.policy.gone(slot);
+        }
+        drop(inner);
+        drop((dropped, waiting));
+    }
+}
+
+impl<K: Keeper> fmt::Debug for Pool<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("key", &self.key).field("counts", &self.lock().policy.counts()).finish()
+    }
+}
+
+impl<K: Keeper> Waiting<K> {
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up the place, or the lease that came meanwhile.
+    pub(super) async fn lease(mut self) -> Result<Lease<K>> {
+        let limit = self.pool.shared.settings.wait_timeout;
+        match tokio::time::timeout(limit, &mut self.lease).await {
+            Ok(Ok(lease)) => lease,
+            Ok(Err(_)) => Err(Error::new(ErrorKind::Draining, "the host is shutting down")),
+            Err(_) => {
+                let message = format!("no instance became free within {limit:?}, which is the class's `wait-timeout`");
+                let error = overloaded(message, std::time::Duration::from_secs(1));
+                Err(error.with_limit("wait-timeout", format!("{limit:?}")))
+            }
+        }
+    }
+}
+
+impl<K: Keeper> Drop for Waiting<K> {
+    fn drop(&mut self) {
+        let waiter = self.pool.lock().policy.cancel(self.ticket);
+        drop(waiter);
+    }
+}
+
+/// A start under way; dropped before its end it has failed.
+struct Start<K: Keeper> {
+    pool: Arc<Pool<K>>,
+    slot: Slot,
+    is_over: bool,
+}
+
+impl<K: Keeper> Start<K> {
+    async fn run(mut self) {
+        let host = self.pool.shared.app.host.clone();
+        tokio::select! {
+            biased;
+            () = host.tasks.stopping().cancelled() => {}
+            () = self.start() => {}
+        }
+    }
+
+    async fn start(&mut self) {
+        let pool = self.pool.clone();
+        let app = &pool.shared.app;
+        let Some((stake, waited)) = app.place().await else { return };
+        if waited == Waited::Yes && !pool.lock().policy.is_start_wanted() {
+            return self.give_up();
+        }
+        let began = Instant::now();
+        let started = pool.shared.keeper.start(&pool.parameters).await;
+        let took = began.elapsed();
+        pool.shared.keeper.note(Event::Started { took, error: started.as_ref().err() });
+        self.is_over = true;
+        match started {
+            Ok(started) => pool.started(self.slot, started, stake),
+            Err(error) => {
+                drop(stake);
+                pool.start_failed(self.slot, &error);
+            }
+        }
+    }
+
+    /// Nobody needs the instance any more: its place goes to somebody else.
+    fn give_up(&mut self) {
+        self.is_over = true;
+        let mut inner = self.pool.lock();
+        inner.policy.gone(self.slot);
+        self.pool.settle(inner, now());
+    }
+}
+
+impl<K: Keeper> Drop for Start<K> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let error = Error::new(ErrorKind::Draining, "the host is shutting down");
+            self.pool.start_failed(self.slot, &error);
+        }
+    }
+}
+
+/// An instance on its way out; its place is free when it is gone, whichever way that was.
+struct Leaving<K: Keeper> {
+    pool: Arc<Pool<K>>,
+    slot: Slot,
+    stake: Option<Stake>,
+}
+
+impl<K: Keeper> Drop for Leaving<K> {
+    fn drop(&mut self) {
+        self.pool.shared.keeper.note(Event::Exited);
+        // First of all, so that a start which comes next finds the place free.
+        self.stake = None;
+        let mut inner = self.pool.lock();
+        inner.policy.gone(self.slot);
+        self.pool.settle(inner, now());
+    }
+}
+
+/// A number between two, both included. So that guests do not come to depend on it, and need not be secret.
+fn drawn(least: u32, most: u32) -> u32 {
+    let random = std::hash::RandomState::new().build_hasher().finish();
+    let span = u64::from(most - least) + 1;
+    least + u32::try_from(random % span).unwrap_or(0)
+}

@@ -1,0 +1,440 @@
+//! Who gets which instance of one pool, and when instances start and go. Pure: no guest, no task, and `now` is an argument.
+//!
+//! ```text
+//!            started                    lease                  max-calls, retired
+//!  Starting ─────────▶ Ready, idle ◀──────────▶ Ready, busy ──────────▶ Leaving
+//!     │ failed            │ idle too long, evicted,   │ broke              │ its last call ended
+//!     ▼                   ▼ retired                   ▼                    ▼
+//!    gone              Exiting ──▶ gone             gone                Exiting ──▶ gone
+//! ```
+//! The pool asks in this order after whatever happened: [`Policy::next_grant`] until there is none, [`Policy::next_start`]
+//! until there is none, [`Policy::next_surplus`] until there is none.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+use super::backoff::Backoff;
+
+/// The settings of a class that its pools live by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Idle instances held ready beyond the busy ones, while there are busy ones.
+    pub(crate) buffer_instances: u32,
+    /// The most instances, those that exit included.
+    pub(crate) max_instances: u32,
+    /// Calls inside one instance at a time; 1 is an exclusive instance.
+    pub(crate) concurrency: u32,
+    /// Callers that may wait.
+    pub(crate) max_waiting: u32,
+    /// How long an instance may be idle.
+    pub(crate) idle_timeout: Duration,
+}
+
+/// An instance's place in its pool.
+pub(crate) type Slot = usize;
+
+/// A waiting caller's number: the lower, the longer it waits.
+pub(crate) type Ticket = u64;
+
+/// What a caller gets.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Acquired {
+    /// The right to run one call in this instance.
+    Leased(Slot),
+    /// Nothing yet: [`Policy::enqueue`] is next.
+    Wait,
+    /// Nothing: starts fail at the moment, and this long none is tried.
+    BackingOff(Duration),
+    /// Nothing: as many callers wait as may.
+    Full,
+}
+
+/// What becomes of an instance whose call has ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Released {
+    /// It stays, idle or with other calls in it.
+    Stays,
+    /// It has to exit now; [`Policy::gone`] follows.
+    Exits,
+    /// It was broken, and is no longer counted.
+    Gone,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Starting,
+    Ready,
+    /// Takes no more calls, and exits after the last one.
+    Leaving,
+    /// Broken, while others still hold leases of it.
+    Broken,
+    Exiting,
+}
+
+#[derive(Debug)]
+struct Member {
+    stage: Stage,
+    /// Calls in it now.
+    load: u32,
+    /// Calls it may still begin; `None` is without end.
+    calls_left: Option<u32>,
+    /// When its last call ended, or its start.
+    idle_since: Instant,
+}
+
+/// How many instances there are in each state, how many callers wait, and what happened so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) starting: usize,
+    pub(crate) idle: usize,
+    pub(crate) busy: usize,
+    pub(crate) exiting: usize,
+    pub(crate) waiting: usize,
+    pub(crate) calls: u64,
+    pub(crate) starts: u64,
+    pub(crate) failed_starts: u64,
+    pub(crate) exits: u64,
+    pub(crate) evictions: u64,
+}
+
+/// The state of one pool; `W` is how a waiting caller is told.
+#[derive(Debug)]
+pub(crate) struct Policy<W> {
+    limits: Limits,
+    /// Instances kept although nobody calls.
+    min_instances: u32,
+    members: Slab<Member>,
+    /// Ready and without a call, the one used last at the back.
+    idle: VecDeque<Slot>,
+    starting: u32,
+    /// Ready or leaving.
+    entered: u32,
+    /// Ready or leaving, with a call in it.
+    busy: u32,
+    /// Calls that the ready instances have room for.
+    free: u32,
+    waiting: BTreeMap<Ticket, W>,
+    next_ticket: Ticket,
+    backoff: Backoff,
+    /// A start went well since the last that failed. Until then starts are tried one at a time, so that a guest which
+    /// cannot be entered costs one attempt and not as many as there are callers.
+    is_proven: bool,
+    is_retired: bool,
+    /// Totals; the rest is filled in by [`Policy::counts`].
+    totals: Counts,
+}
+
+impl<W> Policy<W> {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            min_instances: 0,
+            members: Slab::new(),
+            idle: VecDeque::new(),
+            starting: 0,
+            entered: 0,
+            busy: 0,
+            free: 0,
+            waiting: BTreeMap::new(),
+            next_ticket: 0,
+            backoff: Backoff::default(),
+            is_proven: false,
+            is_retired: false,
+            totals: Counts::default(),
+        }
+    }
+
+    /// A caller comes. `may_run` is false while its app runs as many calls as it may.
+    pub(crate) fn acquire(&mut self, now: Instant, may_run: bool) -> Acquired {
+        if may_run
+            && self.waiting.is_empty()
+            && let Some(slot) = self.pick()
+        {
+            return Acquired::Leased(slot);
+        }
+        if self.entered == 0
+            && self.starting == 0
+            && let Some(left) = self.backoff.remaining(now)
+        {
+            return Acquired::BackingOff(left);
+        }
+        if self.waiting.len() >= self.limits.max_waiting as usize {
+            return Acquired::Full;
+        }
+        Acquired::Wait
+    }
+
+    /// Puts a caller at the end of the queue.
+    pub(crate) fn enqueue(&mut self, waiter: W) -> Ticket {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.waiting.insert(ticket, waiter);
+        ticket
+    }
+
+    /// Keeps that many instances from now on, although nobody calls.
+    pub(crate) fn keep(&mut self, min_instances: u32) {
+        self.min_instances = min_instances;
+    }
+
+    /// Takes a caller out of the queue who no longer waits; `None` if it was served.
+    pub(crate) fn cancel(&mut self, ticket: Ticket) -> Option<W> {
+        self.waiting.remove(&ticket)
+    }
+
+    /// Whether the first waiting caller could be served at once, if its app may run another call.
+    pub(crate) fn could_grant(&self) -> bool {
+        self.free > 0 && !self.waiting.is_empty()
+    }
+
+    /// The longest waiting caller and the instance it gets, if there is one.
+    pub(crate) fn next_grant(&mut self) -> Option<(Slot, W)> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        let slot = self.pick()?;
+        let (_, waiter) = self.waiting.pop_first().expect("it was not empty above");
+        Some((slot, waiter))
+    }
+
+    /// Reserves a place for an instance that has to be started now.
+    pub(crate) fn next_start(&mut self, now: Instant) -> Option<Slot> {
+        let is_full = self.members.len() >= self.limits.max_instances as usize;
+        let is_probing = !self.is_proven && self.starting > 0;
+        if is_full || is_probing || self.backoff.remaining(now).is_some() || !self.wants_another() {
+            return None;
+        }
+        self.starting += 1;
+        let member = Member { stage: Stage::Starting, load: 0, calls_left: None, idle_since: now };
+        Some(self.members.insert(member))
+    }
+
+    /// Whether a start that has been waiting for a place in the host is still of use; if not, it is [`gone`](Self::gone).
+    pub(crate) fn is_start_wanted(&mut self) -> bool {
+        // Asked as if this one were not counted.
+        self.starting -= 1;
+        let wanted = self.wants_another();
+        self.starting += 1;
+        wanted
+    }
+
+    fn wants_another(&self) -> bool {
+        let coming = self.free as usize + self.starting as usize * self.limits.concurrency as usize;
+        if self.waiting.len() > coming {
+            return true;
+        }
+        if self.is_retired {
+            return false;
+        }
+        let spare = self.idle.len() + self.starting as usize;
+        self.entered + self.starting < self.min_instances
+            || (self.busy > 0 && spare < self.limits.buffer_instances as usize)
+    }
+
+    /// A start went well: the instance is entered. `max_calls` is how many calls it may take.
+    pub(crate) fn started(&mut self, slot: Slot, max_calls: Option<u32>, now: Instant) {
+        let member = &mut self.members[slot];
+        debug_assert_eq!(member.stage, Stage::Starting);
+        *member = Member { stage: Stage::Ready, load: 0, calls_left: max_calls, idle_since: now };
+        self.starting -= 1;
+        self.entered += 1;
+        self.free += self.limits.concurrency;
+        self.idle.push_back(slot);
+        self.is_proven = true;
+        self.backoff.clear();
+        self.totals.starts += 1;
+    }
+
+    /// A start failed. Gives the callers who have nothing left to wait for.
+    pub(crate) fn start_failed(&mut self, slot: Slot, now: Instant) -> impl Iterator<Item = W> + use<W> {
+        debug_assert_eq!(self.members[slot].stage, Stage::Starting);
+        self.members.remove(slot);
+        self.starting -= 1;
+        self.is_proven = false;
+        self.backoff.failed(now);
+        self.totals.failed_starts += 1;
+        // Those of a pool with an entered instance go on waiting for it.
+        let told = if self.entered == 0 { std::mem::take(&mut self.waiting) } else { BTreeMap::new() };
+        told.into_values()
+    }
+
+    /// A call has ended. `is_sound` is false when its instance must not be used again.
+    pub(crate) fn release(&mut self, slot: Slot, is_sound: bool, now: Instant) -> Released {
+        let concurrency = self.limits.concurrency;
+        let member = &mut self.members[slot];
+        member.load -= 1;
+        if !is_sound && member.stage != Stage::Broken {
+            if member.stage == Stage::Ready {
+                self.free -= concurrency - member.load - 1;
+            }
+            self.entered -= 1;
+            self.busy -= 1;
+            member.stage = Stage::Broken;
+        }
+        match member.stage {
+            Stage::Broken => {
+                if member.load == 0 {
+                    self.members.remove(slot);
+                }
+                Released::Gone
+            }
+            Stage::Ready => {
+                self.free += 1;
+                if member.load == 0 {
+                    member.idle_since = now;
+                    self.busy -= 1;
+                    self.idle.push_back(slot);
+                }
+                Released::Stays
+            }
+            Stage::Leaving if member.load == 0 => {
+                member.stage = Stage::Exiting;
+                self.entered -= 1;
+                self.busy -= 1;
+                Released::Exits
+            }
+            Stage::Leaving | Stage::Starting | Stage::Exiting => Released::Stays,
+        }
+    }
+
+    /// Lets a busy instance take no more calls; it exits when it is empty.
+    pub(crate) fn retire_member(&mut self, slot: Slot) {
+        let member = &mut self.members[slot];
+        if member.stage == Stage::Ready {
+            debug_assert!(member.load > 0, "whoever asks for it has a call in it");
+            member.stage = Stage::Leaving;
+            self.free -= self.limits.concurrency - member.load;
+        }
+    }
+
+    /// An idle instance that has to exit because its pool is no longer wanted.
+    pub(crate) fn next_surplus(&mut self) -> Option<Slot> {
+        if self.is_retired && self.waiting.is_empty() { self.exit_oldest() } else { None }
+    }
+
+    /// An idle instance that was idle for too long.
+    pub(crate) fn next_overdue(&mut self, now: Instant) -> Option<Slot> {
+        if self.next_due()? <= now { self.exit_oldest() } else { None }
+    }
+
+    /// When [`next_overdue`](Self::next_overdue) has something, if nothing happens before.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        let oldest = *self.idle.front()?;
+        let is_spare = self.entered + self.starting > self.min_instances
+            && (self.busy == 0 || self.idle.len() > self.limits.buffer_instances as usize);
+        is_spare.then(|| self.members[oldest].idle_since + self.limits.idle_timeout)
+    }
+
+    /// Since when the instance is idle that [`evict`](Self::evict) would take.
+    pub(crate) fn oldest_idle(&self) -> Option<Instant> {
+        let is_spare = self.entered > self.min_instances;
+        self.idle.front().filter(|_| is_spare).map(|slot| self.members[*slot].idle_since)
+    }
+
+    /// Takes the instance that was idle longest, for the sake of others.
+    pub(crate) fn evict(&mut self) -> Option<Slot> {
+        self.oldest_idle()?;
+        self.totals.evictions += 1;
+        self.exit_oldest()
+    }
+
+    fn exit_oldest(&mut self) -> Option<Slot> {
+        let slot = self.idle.pop_front()?;
+        self.members[slot].stage = Stage::Exiting;
+        self.entered -= 1;
+        self.free -= self.limits.concurrency;
+        Some(slot)
+    }
+
+    /// An exit is over, or a start was given up before it began.
+    pub(crate) fn gone(&mut self, slot: Slot) {
+        match self.members.remove(slot).stage {
+            Stage::Starting => self.starting -= 1,
+            Stage::Exiting => self.totals.exits += 1,
+            stage => debug_assert!(false, "an instance went while {stage:?}"),
+        }
+    }
+
+    /// From now on instances exit as soon as nobody needs them.
+    pub(crate) fn retire(&mut self) {
+        self.is_retired = true;
+    }
+
+    /// Takes all waiting callers out of the queue.
+    pub(crate) fn dismiss_waiting(&mut self) -> impl Iterator<Item = W> + use<W> {
+        std::mem::take(&mut self.waiting).into_values()
+    }
+
+    /// Whether nothing follows from an instance that became idle: nobody waits, none is missing, none is too many.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let has_spares = self.min_instances > 0 || self.limits.buffer_instances > 0;
+        self.waiting.is_empty() && !self.is_retired && !has_spares
+    }
+
+    /// Whether there are instances, in whatever state.
+    pub(crate) fn has_members(&self) -> bool {
+        !self.members.is_empty()
+    }
+
+    /// Whether there is nothing in the pool that anybody would miss.
+    pub(crate) fn is_vacant(&self, now: Instant) -> bool {
+        let is_kept = self.min_instances > 0 && !self.is_retired;
+        let remembers = self.backoff.forgotten_at().is_some_and(|at| now < at) && !self.is_retired;
+        self.members.is_empty() && self.waiting.is_empty() && !is_kept && !remembers
+    }
+
+    /// When failed starts may be tried again, and when they are forgotten.
+    pub(crate) fn backoff_ends(&self, now: Instant) -> Option<Instant> {
+        let wants_more = self.wants_another();
+        match self.backoff.remaining(now) {
+            Some(left) if wants_more => Some(now + left),
+            _ => self.backoff.forgotten_at(),
+        }
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let exiting = self.members.len() - self.starting as usize - self.entered as usize;
+        Counts {
+            starting: self.starting as usize,
+            idle: self.idle.len(),
+            busy: self.busy as usize,
+            exiting,
+            waiting: self.waiting.len(),
+            ..self.totals
+        }
+    }
+
+    /// The idle instance used last; among busy ones with room the one with the fewest calls.
+    fn pick(&mut self) -> Option<Slot> {
+        if self.free == 0 {
+            return None;
+        }
+        let slot = match self.idle.pop_back() {
+            Some(slot) => {
+                self.busy += 1;
+                slot
+            }
+            None => {
+                let has_room = |member: &Member| member.stage == Stage::Ready && member.load < self.limits.concurrency;
+                let open = self.members.iter().filter(|(_, member)| has_room(member));
+                open.min_by_key(|(_, member)| member.load)?.0
+            }
+        };
+        let member = &mut self.members[slot];
+        member.load += 1;
+        self.free -= 1;
+        self.totals.calls += 1;
+        if let Some(calls_left) = &mut member.calls_left {
+            *calls_left = calls_left.saturating_sub(1);
+            if *calls_left == 0 {
+                self.retire_member(slot);
+            }
+        }
+        Some(slot)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! What the pools of a class keep: guests, started with the pool's parameters, and what is told of them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use super::HostInner;
+use super::metrics::ClassMetrics;
+use crate::config::OutputLimits;
+use crate::error::Result;
+use crate::instance::{Blueprint, CallSlot, Live, SharedLive};
+use crate::pool::{Event, Held, Keeper, Lease, Started};
+use crate::state::{GuestOutput, Output, OutputOrigin};
+use crate::values::json::Json;
+use crate::values::{Signature, Value};
+
+/// Bytes of parameters that log lines carry.
+const MAX_LOGGED_PARAMETERS_BYTES: usize = 200;
+
+/// All that starting and ending an instance of a class takes. It does not hold the host: instances outlive no host.
+#[derive(Clone)]
+pub(super) struct ClassKeeper {
+    pub(super) blueprint: Arc<Blueprint>,
+    pub(super) app: String,
+    pub(super) class: String,
+    pub(super) parameters: Signature,
+    /// Calls inside one instance at a time.
+    pub(super) concurrency: u32,
+    output: Arc<dyn GuestOutput>,
+    output_limits: OutputLimits,
+    next_instance: Arc<AtomicU64>,
+    drivers: TaskTracker,
+    metrics: Arc<ClassMetrics>,
+}
+
+impl CallSlot for Lease<ClassKeeper> {
+    fn retire(&self) {
+        Lease::retire(self);
+    }
+}
+
+impl ClassKeeper {
+    pub(super) fn new(
+        host: &HostInner,
+        blueprint: Arc<Blueprint>,
+        names: (&str, &str),
+        parameters: Signature,
+        concurrency: u32,
+    ) -> Self {
+        let (app, class) = names;
+        Self {
+            blueprint,
+            app: app.to_owned(),
+            class: class.to_owned(),
+            parameters,
+            concurrency,
+            output: host.output.0.clone(),
+            output_limits: host.config.output,
+            next_instance: host.next_instance.clone(),
+            drivers: host.drain.drivers().clone(),
+            metrics: host.metrics.class(app, class),
+        }
+    }
+
+    /// Starts an instance, entered with its number.
+    pub(super) async fn start_live(&self, parameters: &[Value]) -> Result<(u64, Live)> {
+        let id = self.next_instance.fetch_add(1, Ordering::Relaxed);
+        let origin = OutputOrigin {
+            app: self.app.clone(),
+            class: self.class.clone(),
+            parameters: self.describe(parameters),
+            instance: id.to_string(),
+        };
+        let output = Output::new(origin, self.output.clone(), self.output_limits);
+        let started = Live::start(self.blueprint.clone(), parameters.to_vec(), output.clone()).await;
+        if started.is_err() {
+            output.finish();
+        }
+        Ok((id, started?))
+    }
+
+    /// The parameters as one line of JSON, shortened.
+    fn describe(&self, parameters: &[Value]) -> String {
+        let mut text = self.parameters_json(parameters).to_string();
+        if text.len() > MAX_LOGGED_PARAMETERS_BYTES {
+            text.truncate(text.floor_char_boundary(MAX_LOGGED_PARAMETERS_BYTES));
+            text.push('…');
+        }
+        text
+    }
+
+    /// The parameters by name.
+    pub(super) fn parameters_json(&self, parameters: &[Value]) -> serde_json::Value {
+        let json = |value, shape| serde_json::to_value(Json { value, shape }).unwrap_or_default();
+        let named = self.parameters.iter().zip(parameters);
+        named.map(|((name, shape), value)| (name.to_owned(), json(value, shape))).collect()
+    }
+
+    fn log_exit(&self, exited: Result<()>) {
+        if let Err(error) = exited {
+            tracing::warn!(app = %self.app, class = %self.class, %error, "`exit` failed");
+        }
+    }
+}
+
+impl Keeper for ClassKeeper {
+    type Parameters = Arc<[Value]>;
+    type Exclusive = Live;
+    type Shared = SharedLive;
+
+    async fn start(&self, parameters: &Arc<[Value]>) -> Result<Started<Self>> {
+        let (id, live) = self.start_live(parameters).await?;
+        if self.concurrency == 1 {
+            return Ok(Started { id, instance: Held::Exclusive(Box::new(live)) });
+        }
+        let (shared, driver) = live.share()?;
+        self.drivers.spawn(driver.in_current_span());
+        Ok(Started { id, instance: Held::Shared(Arc::new(shared)) })
+    }
+
+    async fn exit(&self, instance: Held<Self>) {
+        match instance {
+            Held::Exclusive(live) => self.log_exit(live.exit().await),
+            Held::Shared(shared) => self.log_exit(shared.exit().await),
+        }
+    }
+
+    fn is_sound(&self, instance: &Held<Self>) -> bool {
+        match instance {
+            Held::Exclusive(live) => live.is_ready(),
+            Held::Shared(shared) => shared.is_sound(),
+        }
+    }
+
+    fn memory_bytes(&self, instance: &Held<Self>) -> u64 {
+        match instance {
+            Held::Exclusive(live) => live.grown_bytes(),
+            Held::Shared(shared) => shared.grown_bytes(),
+        }
+    }
+
+    fn note(&self, event: Event<'_>) {
+        let Self { app, class, metrics, .. } = self;
+        match event {
+            Event::Started { took, error } => {
+                metrics.start_ended(error.is_none(), took);
+                match error {
+                    None => tracing::debug!(app, class, ?took, "an instance was entered"),
+                    Some(error) => tracing::warn!(app, class, ?took, %error, "an instance could not be started"),
+                }
+            }
+            Event::Evicted => {
+                metrics.evicted();
+                tracing::debug!(app, class, "an idle instance had to go");
+            }
+            Event::Exited => metrics.exited(),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What the host says of its pools: plain data, ready to be printed or serialized.
+//!
+//! Keys are in snake_case; within a minor version they are only added.
+
+use std::ops::AddAssign;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::app::App;
+use super::class::Class;
+use super::keeper::ClassKeeper;
+use super::metrics::ClassGauges;
+use crate::pool::Pool;
+
+/// The instances of one class with one set of parameters, and what became of them so far.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PoolReport {
+    /// The class.
+    pub class: String,
+    /// The parameters by name, with defaults filled in.
+    pub parameters: Value,
+    /// Instances by state, as they are now.
+    pub instances: InstanceCounts,
+    /// Callers that wait for an instance.
+    pub waiting: u64,
+    /// Calls that got an instance.
+    pub calls: u64,
+    /// Instances that were started and entered.
+    pub starts: u64,
+    /// Instances that ended with their `exit`.
+    pub exits: u64,
+    /// Idle instances that made room for others, which is one way to an exit.
+    pub evictions: u64,
+    /// Starts that came to nothing.
+    pub failed_starts: u64,
+    /// Why the last start came to nothing, if none went well since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// Bytes that its instances count in the memory budget.
+    pub memory_bytes: u64,
+}
+
+/// Instances by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceCounts {
+    /// On the way to their first call.
+    pub starting: u64,
+    /// Entered, and free.
+    pub idle: u64,
+    /// At work on a call.
+    pub busy: u64,
+    /// In their `exit`.
+    pub exiting: u64,
+}
+
+impl AddAssign for InstanceCounts {
+    fn add_assign(&mut self, more: Self) {
+        self.starting += more.starting;
+        self.idle += more.idle;
+        self.busy += more.busy;
+        self.exiting += more.exiting;
+    }
+}
+
+fn report(class: &Class, pool: &Pool<ClassKeeper>) -> PoolReport {
+    let (counts, memory_bytes, last_error) = pool.report();
+    let number = |count: usize| count as u64;
+    PoolReport {
+        class: class.name().to_owned(),
+        parameters: class.inner.pools.keeper().parameters_json(pool.parameters()),
+        instances: InstanceCounts {
+            starting: number(counts.starting),
+            idle: number(counts.idle),
+            busy: number(counts.busy),
+            exiting: number(counts.exiting),
+        },
+        waiting: number(counts.waiting),
+        calls: counts.calls,
+        starts: counts.starts,
+        exits: counts.exits,
+        evictions: counts.evictions,
+        failed_starts: counts.failed_starts,
+        last_error: last_error.map(|error| error.message().to_owned()),
+        memory_bytes,
+    }
+}
+
+impl App {
+    /// The pools of the app: one for each set of parameters that has instances, or had some lately.
+    #[must_use]
+    pub fn pools(&self) -> Vec<PoolReport> {
+        self.classes().flat_map(|class| class.inner.pools.iter().map(|pool| report(class, &pool))).collect()
+    }
+
+    /// The pools summed up by class, one entry for each class.
+    pub(crate) fn class_gauges(&self) -> Vec<ClassGauges> {
+        let mut gauges: Vec<_> = self.classes().map(|class| ClassGauges::new(self.name(), class.name())).collect();
+        for pool in self.pools() {
+            if let Some(gauges) = gauges.iter_mut().find(|gauges| gauges.class == pool.class) {
+                gauges.instances += pool.instances;
+                gauges.waiting += pool.waiting;
+                gauges.memory_bytes += pool.memory_bytes;
+                gauges.tuples += 1;
+            }
+        }
+        gauges
+    }
+}

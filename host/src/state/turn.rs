@@ -1,0 +1,121 @@
+//! Turns: how many guests of one app that do nothing but compute are in the run queue at a time.
+//!
+//! A guest yields at every tick of the epoch. If it went straight to the end of the run queue, a request for another app
+//! would wait for a tick of each guest that spins. So a guest that has run for a whole tick takes a turn of its app before it
+//! goes on: there are as many as cores, handed out in order. One that waits for something gives its turn back. Calls that
+//! end within a tick, nearly all, never take one.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Instant;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The turns of one app.
+#[derive(Clone, Debug)]
+pub(crate) struct Turns(Arc<Semaphore>);
+
+impl Default for Turns {
+    /// As many as there are cores.
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self(Arc::new(Semaphore::new(cores)))
+    }
+}
+
+/// The turn of one guest, while it has one.
+#[derive(Clone, Debug)]
+pub(crate) struct Turn(Arc<Held>);
+
+#[derive(Debug)]
+struct Held {
+    turns: Turns,
+    /// Whether there is a permit, for all those calls that never take one.
+    is_held: AtomicBool,
+    permit: Mutex<Option<OwnedSemaphorePermit>>,
+}
+
+impl Turn {
+    pub(super) fn new(turns: &Turns) -> Self {
+        Self(Arc::new(Held { turns: turns.clone(), is_held: AtomicBool::new(false), permit: Mutex::new(None) }))
+    }
+
+    /// Lets others run, and waits for the guest's next turn; no longer than until its deadline, for it is stopped where it
+    /// runs.
+    pub(super) async fn next(self, deadline: Option<Instant>) {
+        self.give_back();
+        tokio::task::yield_now().await;
+        let turn = self.0.turns.0.clone().acquire_owned();
+        let permit = match deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline.into(), turn).await.ok(),
+            None => Some(turn.await),
+        };
+        if let Some(Ok(permit)) = permit {
+            *self.0.lock() = Some(permit);
+            self.0.is_held.store(true, Ordering::Release);
+        }
+    }
+
+    /// Polls a guest to its end. Between polls it has no turn: either it waits for the next one, or for something else.
+    pub(crate) async fn run<F: Future>(&self, guest: F) -> F::Output {
+        let mut guest = std::pin::pin!(guest);
+        std::future::poll_fn(|context| {
+            let polled: Poll<_> = guest.as_mut().poll(context);
+            self.give_back();
+            polled
+        })
+        .await
+    }
+
+    fn give_back(&self) {
+        if self.0.is_held.swap(false, Ordering::AcqRel) {
+            let permit = self.0.lock().take();
+            drop(permit);
+        }
+    }
+}
+
+impl Held {
+    fn lock(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
+        self.permit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn guests_that_spin_take_turns_and_one_that_waits_holds_none() {
+        let turns = Turns(Arc::new(Semaphore::new(1)));
+        let (one, other) = (Turn::new(&turns), Turn::new(&turns));
+        let mut order = Vec::new();
+        let waits = one.run(async {
+            one.clone().next(None).await;
+            order.push("one runs");
+            // While it waits for something, the other one runs.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        });
+        let spins = other.run(async {
+            for _ in 0..3 {
+                other.clone().next(None).await;
+            }
+        });
+        let began = tokio::time::Instant::now();
+        tokio::join!(waits, async {
+            spins.await;
+            assert_eq!(began.elapsed(), Duration::ZERO);
+        });
+        assert_eq!(turns.0.available_permits(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_guest_whose_time_is_over_runs_to_be_stopped() {
+        let turns = Turns(Arc::new(Semaphore::new(0)));
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(1);
+        Turn::new(&turns).next(Some(deadline.into_std())).await;
+        assert!(tokio::time::Instant::now() >= deadline);
+    }
+}
