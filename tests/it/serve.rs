@@ -203,6 +203,20 @@ fn a_request_is_cut_off_when_the_drain_takes_too_long_and_a_second_signal_does_n
 }
 
 #[test]
+fn a_client_that_leaves_takes_its_call_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::ready(&[&hooks(dir.path(), PAUSE)]);
+    let running = server.request("hooks.localhost", "/pause/600000?mode=enter:print");
+    server.says("printed on stdout");
+    drop(running);
+    assert!(server.get("/pause/0").starts_with("HTTP/1.1 204 "));
+    server.signal(Signal::TERM);
+    assert_eq!(server.ends().code(), Some(0));
+    let said = server.said.0.lock().unwrap();
+    assert!(!said.contains("draining"), "nothing was left to wait for: {said}");
+}
+
+#[test]
 fn a_client_that_sends_its_head_too_slowly_is_left() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::ready(&[&hooks(dir.path(), PAUSE), "--header-timeout", "200ms"]);
