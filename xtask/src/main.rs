@@ -136,7 +136,6 @@ pub(crate) fn no_arguments(arguments: &[String]) -> Result<()> {
 
 fn bench(names: &[String]) -> Result<()> {
     guests::build()?;
-    guests::build()?;
     step("benchmarks", || {
         let mut cargo = Cmd::new("cargo").args(["bench", "--package", "wasmhost"]);
         for name in names {

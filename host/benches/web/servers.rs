@@ -1,0 +1,124 @@
+//! The servers that are compared: how each is started, where it listens, and the CPU time that it has taken.
+
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::Result;
+use super::answer::Answer;
+
+/// The argument that makes a bare server of this program.
+pub(super) const BARE: &str = "--bare";
+
+/// `utime` and `stime` are in ticks of this many a second: part of the kernel's interface, whatever its own clock is.
+const TICKS_PER_SECOND: u32 = 100;
+
+/// The same answer as the others', in Node. As the bare one it ends when its input does.
+const NODE: &str = "
+const http = require('http');
+let text = '';
+process.stdin.on('data', chunk => {
+  text += chunk;
+  if (!text.endsWith('\\n')) return;
+  const answer = JSON.parse(text);
+  const headers = { ...Object.fromEntries(answer.headers), 'content-length': Buffer.byteLength(answer.body) };
+  const server = http.createServer((request, response) => { response.writeHead(200, headers); response.end(answer.body); });
+  server.listen(0, '127.0.0.1', () => console.log(`127.0.0.1:${server.address().port}`));
+}).on('end', () => process.exit());
+";
+
+/// A server that runs until it is dropped.
+pub(super) struct Server {
+    pub(super) name: &'static str,
+    pub(super) address: SocketAddr,
+    child: Child,
+}
+
+impl Server {
+    /// The program, with `parameterized` as its only app.
+    pub(super) fn wasmhost() -> Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wasmhost"));
+        command
+            .args(["serve", "examples/parameterized", "--no-build", "--json", "--listen", "127.0.0.1:0"])
+            .env("WASMHOST_CACHE_DIR", root.join("target/test-cache"))
+            .current_dir(root);
+        let address = |line: &str| {
+            let served: serde_json::Value = serde_json::from_str(line).ok()?;
+            served["address"].as_str()?.parse().ok()
+        };
+        let served = Self::start("wasmhost", command, "", address)?;
+        served.ok_or_else(|| "`wasmhost` has just been built and is not there".into())
+    }
+
+    /// This program, which answers at once.
+    pub(super) fn bare(answer: &Answer) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(BARE);
+        let bare = Self::start("hyper", command, &input(answer)?, |line| line.parse().ok())?;
+        bare.ok_or_else(|| "this program runs and is not there".into())
+    }
+
+    /// Node, if there is one.
+    pub(super) fn node(answer: &Answer) -> Result<Option<Self>> {
+        let mut command = Command::new("node");
+        command.args(["--eval", NODE]);
+        Self::start("node", command, &input(answer)?, |line| line.parse().ok())
+    }
+
+    /// Why wasmtime's own server is not among them.
+    pub(super) fn why_not_wasmtime() -> &'static str {
+        let is_there = Command::new("wasmtime").arg("--version").stdout(Stdio::null()).status().is_ok();
+        if is_there { "no example of ours answers `wasi:http`" } else { "not on PATH" }
+    }
+
+    /// Starts a program that prints one line when it listens; `None` if there is no such program.
+    fn start(
+        name: &'static str,
+        mut command: Command,
+        input: &str,
+        address: impl Fn(&str) -> Option<SocketAddr>,
+    ) -> Result<Option<Self>> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = match command.spawn() {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            child => child?,
+        };
+        let unknown = SocketAddr::from(([0; 4], 0));
+        let mut server = Self { name, address: unknown, child };
+        // Written and not closed: its end is the end of the server.
+        server.child.stdin.as_mut().ok_or("input is piped")?.write_all(input.as_bytes())?;
+        let mut line = String::new();
+        BufReader::new(server.child.stdout.as_mut().ok_or("output is piped")?).read_line(&mut line)?;
+        let Some(address) = address(line.trim_end()) else {
+            let _ = server.child.kill();
+            let mut said = String::new();
+            server.child.stderr.take().ok_or("errors are piped")?.read_to_string(&mut said)?;
+            return Err(format!("`{name}` did not start: {line}{said}").into());
+        };
+        server.address = address;
+        Ok(Some(server))
+    }
+
+    /// CPU time that it has taken so far, on all threads.
+    pub(super) fn cpu_time(&self) -> Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The second field is a name in brackets, with anything in it; `utime` and `stime` are the 14th and 15th.
+        let rest = stat.rsplit_once(')').ok_or("the name ends")?.1;
+        let ticks: u32 = rest.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u32>().unwrap_or(0)).sum();
+        Ok(Duration::from_secs(1) * ticks / TICKS_PER_SECOND)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn input(answer: &Answer) -> Result<String> {
+    Ok(serde_json::to_string(answer)? + "\n")
+}
