@@ -181,9 +181,8 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "COUNT")]
     pub(super) workers: Option<NonZeroUsize>,
 
-    /// Keep the server's data in this directory [default: keep nothing]
+    /// Keep the server's data in this directory, which no other server may have [default: keep nothing]
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
-    #[allow(dead_code, reason = "read by the control API")]
     pub(super) data_dir: Option<PathBuf>,
 
     #[command(flatten)]

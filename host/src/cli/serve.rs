@@ -9,18 +9,21 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 
 use super::args::{Common, ServeArgs};
 use super::interrupts::Interrupts;
 use super::terminal::{self, Outcome, say, with_patience};
 use super::watch::Watcher;
 use super::{build, context, listing};
+use crate::api::place::Place;
+use crate::api::{self, Control};
 use crate::error::{Error, ErrorKind};
 use crate::service::{App, Host, Source};
 use crate::web::{Options, Phase, Readiness, Server, WebService};
 
 /// How long a drain may take before a line says what it waits for.
-const DRAIN_PATIENCE: Duration = Duration::from_millis(100);
+const DRAIN_PATIENCE: Duration = Duration::from_millis(200);
 
 pub(super) async fn serve(common: &Common, args: ServeArgs) -> Outcome {
     let mut interrupts = Interrupts::listen()?;
@@ -68,6 +71,8 @@ struct Serving {
     host: Host,
     front: WebService,
     server: Server,
+    /// None where there is no place for its socket.
+    control: Option<Control>,
     readiness: Readiness,
     address: SocketAddr,
     drain_timeout: Duration,
@@ -88,20 +93,25 @@ impl Serving {
         for source in sources {
             readiness.set(source.name(), Phase::Waiting);
         }
+        let control = control(&host, args, &readiness)?;
         let front = front(&host, args, sources).readiness(readiness.clone());
         let options = Options { header_timeout: args.header_timeout, ..Options::default() };
         let server = Server::start(listener, front.clone(), options);
         say(&format!("listening on http://{address}"));
-        Ok(Self { host, front, server, readiness, address, drain_timeout: args.drain_timeout })
+        Ok(Self { host, front, server, control, readiness, address, drain_timeout: args.drain_timeout })
     }
 
     /// Makes all apps answer and says how they can be reached. Gives what watches them, if they are to be watched.
     async fn load(&self, sources: &[Source], args: &ServeArgs) -> Result<Option<Watcher>, Error> {
         // Before the first build, so that no change after it is missed.
-        let watcher = args.watch.then(|| Watcher::new(sources, !args.no_build)).transpose()?;
+        let mut watcher = args.watch.then(|| Watcher::new(sources, !args.no_build)).transpose()?;
         let mut apps = Vec::with_capacity(sources.len());
         for source in sources {
-            apps.push(self.load_one(source, args).await?);
+            self.build_one(source, args).await?;
+            if let Some(watcher) = &mut watcher {
+                watcher.loads(source.name());
+            }
+            apps.push(self.load_one(source).await?);
         }
         let served = listing::Served { address: self.address, domains: &args.domain, front: &self.front, apps: &apps };
         if args.json {
@@ -111,12 +121,16 @@ impl Serving {
         Ok(watcher)
     }
 
-    async fn load_one(&self, source: &Source, args: &ServeArgs) -> Result<App, Error> {
-        let name = source.name();
-        if !args.no_build {
-            self.readiness.set(name, Phase::Building);
-            build::build(source).await?;
+    async fn build_one(&self, source: &Source, args: &ServeArgs) -> Result<(), Error> {
+        if args.no_build {
+            return Ok(());
         }
+        self.readiness.set(source.name(), Phase::Building);
+        build::build(source).await
+    }
+
+    async fn load_one(&self, source: &Source) -> Result<App, Error> {
+        let name = source.name();
         self.readiness.set(name, Phase::Compiling);
         let loading = format!("loading {}", source.path().display());
         let app = with_patience(&loading, self.host.load_source(source.clone())).await?;
@@ -126,10 +140,18 @@ impl Serving {
     }
 
     /// Ends in order: no longer ready, no new requests, those that run end, instances exit.
-    async fn drain(&self) {
+    async fn drain(self) {
         self.readiness.drain();
         self.server.begin_drain();
-        let mut drained = std::pin::pin!(self.server.drain(self.drain_timeout));
+        let both = async {
+            let controlled = async {
+                if let Some(control) = self.control {
+                    control.stop(self.drain_timeout).await;
+                }
+            };
+            tokio::join!(self.server.drain(self.drain_timeout), controlled).0
+        };
+        let mut drained = std::pin::pin!(both);
         let cut = match tokio::time::timeout(DRAIN_PATIENCE, &mut drained).await {
             Ok(cut) => cut,
             Err(_) => {
@@ -143,6 +165,26 @@ impl Serving {
         }
         self.host.shutdown().await;
         terminal::flush_guest_lines();
+    }
+}
+
+/// Starts the control API. A server that was not told where to keep its data does without if there is no place for it.
+fn control(host: &Host, args: &ServeArgs, readiness: &Readiness) -> Result<Option<Control>, Error> {
+    let readiness = readiness.clone();
+    let phase = move || {
+        let (app, phase) = readiness.phases().pop_first()?;
+        Some(format!("{phase} {app}"))
+    };
+    let started = Place::of(args.data_dir.as_deref()).and_then(|place| {
+        let options = api::Options { phase: std::sync::Arc::new(phase), ..api::Options::new(place) };
+        Control::start(host.clone(), Handle::current(), options)
+    });
+    match started {
+        Err(error) if args.data_dir.is_none() => {
+            say(&format!("warning: {error}; `wasmhost call` and `wasmhost ps` will not find this server"));
+            Ok(None)
+        }
+        started => started.map(Some),
     }
 }
 
