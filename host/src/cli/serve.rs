@@ -23,7 +23,7 @@ use crate::service::{App, Host, Source};
 use crate::web::{Options, Phase, Readiness, Server, WebService};
 
 /// How long a drain may take before a line says what it waits for.
-const DRAIN_PATIENCE: Duration = Duration::from_millis(100);
+const DRAIN_PATIENCE: Duration = Duration::from_millis(200);
 
 /// How long answers over the control socket may take once all calls are over.
 const CONTROL_GRACE: Duration = Duration::from_millis(500);

@@ -106,6 +106,11 @@ impl Watcher {
         Ok(Self { changes, watched, apps })
     }
 
+    /// Takes the components of an app as they are now for what is served: what its build wrote is no change.
+    pub(super) fn loads(&mut self, app: &str) {
+        self.apps.iter_mut().filter(|watching| watching.source.name() == app).for_each(Watching::loads);
+    }
+
     /// Takes up changes, one after another, for ever. What goes wrong is printed, and the last version goes on.
     pub(super) async fn run(&mut self, host: &Host) -> Infallible {
         loop {
@@ -199,6 +204,13 @@ impl Watching {
         self.contents.insert(path.to_owned(), content) != Some(content)
     }
 
+    fn loads(&mut self) {
+        let components: Vec<_> = self.source.component_files().map(Path::to_owned).collect();
+        for file in &components {
+            self.has_changed(file);
+        }
+    }
+
     async fn renew(&mut self, task: Task, host: &Host) -> Result<(), Error> {
         let source = context::source(&self.source.path().to_string_lossy())?;
         if source.name() != self.source.name() {
@@ -211,11 +223,7 @@ impl Watching {
         if task == Task::Build && self.builds {
             build::build(&self.source).await?;
         }
-        let components: Vec<_> = self.source.component_files().map(Path::to_owned).collect();
-        // What the build wrote is what is loaded now, and no reason to load it again.
-        for file in &components {
-            self.has_changed(file);
-        }
+        self.loads();
         let app = host.load_source(self.source.clone()).await?;
         host.publish(&app);
         say(&format!("`{}` is served anew", app.name()));

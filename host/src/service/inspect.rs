@@ -272,8 +272,8 @@ fn notes(class: &Class) -> Vec<String> {
         let have = if pooled.len() == 1 { "has" } else { "have" };
         notes.push(format!("{} {have} no effect in this version: there are no pools", pooled.join(", ")));
     }
-    if inner.handler.is_some() || class.methods().any(|method| method.web().is_some()) {
-        notes.push("nothing is served in this version: web routes and handlers are only shown".to_owned());
+    if inner.handler.is_some() {
+        notes.push("`serve` answers web routes alone in this version: web handlers are only shown".to_owned());
     }
     if inner.handler.is_some() && !inner.hooks.has_hooks() && !settings.reuse {
         notes.push(

@@ -20,7 +20,7 @@ use super::timer::{HeadTimer, Heads};
 use super::{Options, WebService};
 
 /// How long a drain waits for the first bytes of a connection, which may be on their way.
-const FIRST_BYTES: Duration = Duration::from_millis(100);
+const FIRST_BYTES: Duration = Duration::from_millis(50);
 
 /// What the connections of a server have in common.
 #[derive(Clone)]
