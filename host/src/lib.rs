@@ -71,7 +71,7 @@ pub use manifest::{Origin, Setting};
 pub use service::{
     App, Argument, ArgumentReport, Bound, Class, ClassReport, Command, ComponentReport, EntrypointReport,
     FunctionReport, Host, HostBuilder, ImportReport, Inspection, Instance, InstanceCounts, InstanceId, Main, Method,
-    NearMissReport, PoolReport, Source, UncallableReport,
+    NearMissReport, PoolReport, Reply, Source, UncallableReport,
 };
 pub use state::{GuestOutput, OutputLine, OutputOrigin, OutputStream};
 #[cfg(feature = "http")]

@@ -41,7 +41,7 @@ pub(crate) use answer::Answer;
 pub use answer::InstanceId;
 pub use app::App;
 pub(crate) use app::unknown;
-pub use bound::Bound;
+pub use bound::{Bound, Reply};
 pub use class::{Argument, Class, Method};
 pub use entrypoint::{Command, Main};
 pub use inspect::{
