@@ -212,9 +212,12 @@ impl<K: Keeper> Pool<K> {
         }
     }
 
-    /// Lets a leased instance take no more calls.
-    pub(super) fn retire_member(&self, slot: Slot) {
-        self.lock().policy.retire_member(slot);
+    /// Lets a shared instance take no more calls, if it is this one and has calls in it.
+    pub(super) fn retire_instance(&self, slot: Slot, id: u64) {
+        let mut inner = self.lock();
+        if inner.seats.get(slot).is_some_and(|seat| seat.as_ref().is_some_and(|seated| seated.id == id)) {
+            inner.policy.retire_member(slot);
+        }
     }
 
     /// Does what the policy wants done after anything has happened.

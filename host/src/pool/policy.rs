@@ -312,8 +312,7 @@ impl<W> Policy<W> {
     /// Lets a busy instance take no more calls; it exits when it is empty.
     pub(crate) fn retire_member(&mut self, slot: Slot) {
         let member = &mut self.members[slot];
-        if member.stage == Stage::Ready {
-            debug_assert!(member.load > 0, "whoever asks for it has a call in it");
+        if member.stage == Stage::Ready && member.load > 0 {
             member.stage = Stage::Leaving;
             self.free -= self.limits.concurrency - member.load;
         }
