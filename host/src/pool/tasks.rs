@@ -25,12 +25,24 @@ pub(super) struct Tasks {
     visits: Arc<Visits>,
 }
 
-/// Which pool is to be looked at, and when: a heap with one entry per pool that has something to come.
+/// Which pool is to be looked at, and when.
 #[derive(Debug, Default)]
 struct Visits {
-    heap: Mutex<BinaryHeap<Reverse<Visit>>>,
+    agenda: Mutex<Agenda>,
     sooner: Notify,
 }
+
+/// A heap with one entry per pool that has something to come, and some for pools that are gone.
+#[derive(Debug, Default)]
+struct Agenda {
+    heap: BinaryHeap<Reverse<Visit>>,
+    /// The length at which entries of pools that are gone are thrown out. Each keeps the pool's memory, and until it is due
+    /// any number of pools may come and go.
+    prune_at: usize,
+}
+
+/// Entries that are not worth a look through all of them.
+const FEW: usize = 256;
 
 #[derive(Debug)]
 struct Visit {
@@ -105,10 +117,10 @@ impl Tasks {
 
     /// Has a pool looked at.
     pub(super) fn visit(&self, at: Instant, pool: Weak<dyn AnyPool>) {
-        let mut heap = self.visits.lock();
-        let is_sooner = heap.peek().is_none_or(|Reverse(first)| at < first.at);
-        heap.push(Reverse(Visit { at, pool }));
-        drop(heap);
+        let mut agenda = self.visits.lock();
+        let is_sooner = agenda.first().is_none_or(|first| at < first);
+        agenda.add(Visit { at, pool });
+        drop(agenda);
         if is_sooner {
             self.visits.sooner.notify_one();
         }
@@ -116,21 +128,35 @@ impl Tasks {
 }
 
 impl Visits {
-    fn lock(&self) -> MutexGuard<'_, BinaryHeap<Reverse<Visit>>> {
-        self.heap.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Agenda> {
+        self.agenda.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Agenda {
+    fn first(&self) -> Option<Instant> {
+        self.heap.peek().map(|Reverse(visit)| visit.at)
     }
 
-    fn next_due(&self, now: Instant) -> Option<Weak<dyn AnyPool>> {
-        let mut heap = self.lock();
-        heap.peek().filter(|Reverse(visit)| visit.at <= now)?;
-        heap.pop().map(|Reverse(visit)| visit.pool)
+    fn next_due(&mut self, now: Instant) -> Option<Weak<dyn AnyPool>> {
+        self.first().filter(|at| *at <= now)?;
+        self.heap.pop().map(|Reverse(visit)| visit.pool)
+    }
+
+    fn add(&mut self, visit: Visit) {
+        if self.heap.len() >= self.prune_at {
+            self.heap.retain(|Reverse(visit)| visit.pool.strong_count() > 0);
+            // Twice what is left: so that it costs each entry the same, however many there are.
+            self.prune_at = FEW.max(2 * self.heap.len());
+        }
+        self.heap.push(Reverse(visit));
     }
 }
 
 /// Visits pools when their time has come. Costs nothing while nothing is to come.
 async fn visit_when_due(visits: Arc<Visits>, abandoned: CancellationToken) {
     loop {
-        let next = visits.lock().peek().map(|Reverse(visit)| visit.at);
+        let next = visits.lock().first();
         let due = async {
             match next {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -143,10 +169,59 @@ async fn visit_when_due(visits: Arc<Visits>, abandoned: CancellationToken) {
             () = abandoned.cancelled() => return,
         }
         let now = super::now();
-        while let Some(pool) = visits.next_due(now) {
+        loop {
+            // Unlocked again at the end of this line: a visit may ask for the next one.
+            let Some(pool) = visits.lock().next_due(now) else { break };
             if let Some(pool) = pool.upgrade() {
                 pool.visit(now);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::pool::AppBudget;
+
+    #[derive(Debug)]
+    struct NoPool;
+
+    impl AnyPool for NoPool {
+        fn app(&self) -> &Arc<AppBudget> {
+            unreachable!("nobody asks")
+        }
+        fn address(&self) -> usize {
+            0
+        }
+        fn oldest_idle(&self) -> Option<Instant> {
+            None
+        }
+        fn evict(self: Arc<Self>, _: bool) -> bool {
+            false
+        }
+        fn poke(self: Arc<Self>) {}
+        fn visit(self: Arc<Self>, _: Instant) {}
+        fn retire(self: Arc<Self>) {}
+        fn abandon(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn pools_that_are_gone_are_not_kept_for_their_visit() {
+        let start = Instant::now();
+        let mut agenda = Agenda::default();
+        let mut kept = Vec::new();
+        for index in 0..10_000u32 {
+            let pool: Arc<dyn AnyPool> = Arc::new(NoPool);
+            agenda.add(Visit { at: start + Duration::from_secs(index.into()), pool: Arc::downgrade(&pool) });
+            // Some stay, and none of these is lost.
+            kept.extend((index % 100 == 0).then_some(pool));
+        }
+        assert!(agenda.heap.len() <= FEW.max(2 * kept.len()), "{}", agenda.heap.len());
+        let late = start + Duration::from_secs(10_000);
+        let due = std::iter::from_fn(|| agenda.next_due(late)).filter(|pool| pool.strong_count() > 0).count();
+        assert_eq!(due, kept.len());
     }
 }
