@@ -197,6 +197,7 @@ impl Host {
     pub(crate) async fn shutdown_within(&self, drain_timeout: Duration) {
         self.inner.drain.run(drain_timeout).await;
         tokio::join!(self.inner.instances.exit_all(), self.inner.budget.exit_all());
+        self.inner.drain.wait_for_drivers().await;
     }
 }
 

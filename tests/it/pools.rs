@@ -224,7 +224,7 @@ async fn a_call_that_leaves_a_shared_instance_does_not_disturb_the_others() {
     assert_eq!((spins.kind(), spins.setting()), (ErrorKind::TimedOut, Some("timeout")));
     instance_of(&bound).await;
     host.host.shutdown().await;
-    assert!(app.pools().is_empty());
+    assert!(app.pools().is_empty(), "{:?}", app.pools());
 }
 
 #[tokio::test]

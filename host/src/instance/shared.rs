@@ -196,7 +196,18 @@ impl Driver {
         live.store.set_epoch_deadline(1);
         let turn = live.store.data().turn.clone();
         let serving = live.store.run_concurrent(async |accessor| serve(accessor, &mut commands, &inside).await);
-        let left = turn.run(serving).await;
+        // At the end of the host nobody is left who waits for a call, so that only `exit` is still worth its time.
+        let stopped = async {
+            inside.blueprint.stop.cancelled().await;
+            if inside.running.load(Ordering::Acquire) == 0 {
+                std::future::pending::<()>().await;
+            }
+        };
+        let left = tokio::select! {
+            biased;
+            left = turn.run(serving) => left,
+            () = stopped => return,
+        };
         // Whatever comes, no more calls: their slots come back when the store is dropped.
         match left {
             Ok(Ok(Left::Exit(reply))) => {
