@@ -9,8 +9,7 @@
 //! let app = host.load("examples/parameterized").await?;
 //!
 //! let hedgehog = app.class("my-class")?.bind(&serde_json::json!({ "foo": "hedgehog", "bar": 7 }))?;
-//! let instance = hedgehog.start().await?;
-//! let answer: String = instance.call("baz", &("override",)).await?;
+//! let answer: String = hedgehog.call("baz", &("override",)).await?;
 //! assert_eq!(answer, "This code is running in instance pool (hedgehog, 7), with input qux=override");
 //!
 //! host.shutdown().await; // runs `exit`
