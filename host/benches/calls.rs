@@ -6,12 +6,16 @@
 
 #![allow(clippy::print_stdout, reason = "what a bench has to say it prints")]
 
+#[path = "common/measure.rs"]
+mod measure;
+
 use std::cell::Cell;
 use std::future::Future;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use measure::{median, per_operation};
 use serde::{Deserialize, Serialize};
 use wasmhost::raw::{self, RawInstance};
 use wasmhost::{Bound, Host, Instance};
@@ -54,7 +58,7 @@ impl Plan {
         let (mut of_ours, mut of_raw) = (Vec::new(), Vec::new());
         // The first round warms caches and is thrown away.
         for round in 0..=self.rounds {
-            let (a, b) = (self.per_operation(&mut ours).await, self.per_operation(&mut raw).await);
+            let (a, b) = (per_operation(self.span, &mut ours).await, per_operation(self.span, &mut raw).await);
             if round > 0 {
                 of_ours.push(a);
                 of_raw.push(b);
@@ -74,31 +78,6 @@ impl Plan {
             (ours - raw) / 1e3
         );
     }
-
-    /// Nanoseconds of CPU time of this thread per operation.
-    async fn per_operation<F: AsyncFnMut()>(&self, operation: &mut F) -> f64 {
-        let started = std::time::Instant::now();
-        let cpu = cpu_time();
-        let mut operations = 0u32;
-        loop {
-            operation().await;
-            operations += 1;
-            if started.elapsed() >= self.span {
-                return (cpu_time() - cpu).as_nanos() as f64 / f64::from(operations);
-            }
-        }
-    }
-}
-
-fn cpu_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    let seconds = u64::try_from(time.tv_sec).expect("CPU time is not negative");
-    Duration::new(seconds, u32::try_from(time.tv_nsec).expect("nanoseconds are below a second"))
-}
-
-fn median(figures: &mut [f64]) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
 }
 
 /// One guest with both sides ready.

@@ -44,3 +44,12 @@ pub async fn instantiate(bound: &Bound) -> Result<RawInstance> {
     let instance = instance.map_err(|error| crate::error::Error::internal(format!("{error:#}")))?;
     Ok(RawInstance { store, instance })
 }
+
+/// Leases an instance as a call does, and gives it back at once.
+///
+/// # Errors
+///
+/// As a call, but for what the guest makes of it.
+pub async fn acquire(bound: &Bound) -> Result<()> {
+    bound.acquire_and_release().await
+}

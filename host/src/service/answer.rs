@@ -89,6 +89,11 @@ impl Class {
 }
 
 impl Bound {
+    /// What a call does without the call: for benches.
+    pub(crate) async fn acquire_and_release(&self) -> Result<()> {
+        self.class().inner.pools.acquire(self.key(), || self.parameters()).await.map(drop)
+    }
+
     /// As [`Class::answer`], with the parameters that are bound.
     pub(crate) async fn answer(&self, method: Method<'_>, arguments: Vec<Value>) -> Answer {
         self.class().answer_in(self.key(), || self.parameters(), method, arguments).await
