@@ -65,7 +65,7 @@ pub enum Fault {
 
 impl ErrorKind {
     /// Every kind, in the order of the declaration, so that `kind as usize` is its place here.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::BadRequest,
         Self::MethodNotAllowed,
         Self::TooLarge,
@@ -77,6 +77,7 @@ impl ErrorKind {
         Self::MemoryExceeded,
         Self::BuildFailed,
         Self::EnterFailed,
+        Self::Starting,
         Self::Draining,
         Self::NoServer,
         Self::Overloaded,

@@ -9,8 +9,7 @@
 //! let app = host.load("examples/parameterized").await?;
 //!
 //! let hedgehog = app.class("my-class")?.bind(&serde_json::json!({ "foo": "hedgehog", "bar": 7 }))?;
-//! let instance = hedgehog.start().await?;
-//! let answer: String = instance.call("baz", &("override",)).await?;
+//! let answer: String = hedgehog.call("baz", &("override",)).await?;
 //! assert_eq!(answer, "This code is running in instance pool (hedgehog, 7), with input qux=override");
 //!
 //! host.shutdown().await; // runs `exit`
@@ -71,7 +70,7 @@ pub use manifest::{Origin, Setting};
 pub use service::{
     App, Argument, ArgumentReport, Bound, Class, ClassReport, Command, ComponentReport, EntrypointReport,
     FunctionReport, Host, HostBuilder, ImportReport, Inspection, Instance, InstanceCounts, InstanceId, Main, Method,
-    NearMissReport, PoolReport, Source, UncallableReport,
+    NearMissReport, PoolReport, Reply, Source, UncallableReport,
 };
 pub use state::{GuestOutput, OutputLine, OutputOrigin, OutputStream};
 #[cfg(feature = "http")]

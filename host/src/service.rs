@@ -41,7 +41,7 @@ pub(crate) use answer::Answer;
 pub use answer::InstanceId;
 pub use app::App;
 pub(crate) use app::unknown;
-pub use bound::Bound;
+pub use bound::{Bound, Reply};
 pub use class::{Argument, Class, Method};
 pub use entrypoint::{Command, Main};
 pub use inspect::{
@@ -197,6 +197,7 @@ impl Host {
     pub(crate) async fn shutdown_within(&self, drain_timeout: Duration) {
         self.inner.drain.run(drain_timeout).await;
         tokio::join!(self.inner.instances.exit_all(), self.inner.budget.exit_all());
+        self.inner.drain.wait_for_drivers().await;
     }
 }
 

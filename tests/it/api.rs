@@ -258,7 +258,7 @@ async fn a_request_that_fits_nothing_is_told_what_would() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_room_is_429_and_says_when_to_come_back() {
     let served = Served::with(|builder| builder.max_instances(1));
-    served.publish("hooks", "[class.probe]\ntimeout = \"20s\"").await;
+    served.publish("hooks", "[class.probe]\ntimeout = \"20s\"\nwait-timeout = \"20ms\"").await;
     let path = "/v1/apps/hooks/classes/probe/methods/behave/calls";
     let body = r#"{"text": {"mode": "enter:print", "how": "sleep"}}"#;
     let waiting = send(served.control.socket(), "POST", path, body, "").await;

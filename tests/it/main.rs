@@ -10,6 +10,7 @@ mod inspect;
 mod library;
 mod lifecycle;
 mod limits;
+mod pools;
 mod serve;
 mod third_party;
 mod tidy;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use wasmhost_tests::{guest, wasmhost, wasmhost_command};
+use wasmhost_tests::{guest, run, wasmhost, wasmhost_command};
 
 /// How long anything may take that should happen soon.
 const SOON: Duration = Duration::from_secs(60);
@@ -16,6 +16,7 @@ const SOON: Duration = Duration::from_secs(60);
 /// A server, killed when the test is done with it.
 struct Server {
     child: Child,
+    data_dir: tempfile::TempDir,
     said: Arc<(Mutex<String>, Condvar)>,
     address: String,
 }
@@ -23,7 +24,9 @@ struct Server {
 impl Server {
     /// Starts it on a free port, and waits until it listens.
     fn start(arguments: &[&str]) -> Self {
+        let data_dir = tempfile::tempdir().unwrap();
         let mut command = wasmhost_command();
+        command.env("WASMHOST_DATA_DIR", data_dir.path());
         command.arg("serve").args(arguments).args(["--listen", "127.0.0.1:0"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -37,7 +40,7 @@ impl Server {
                 heard.1.notify_all();
             }
         });
-        let mut server = Self { child, said, address: String::new() };
+        let mut server = Self { child, data_dir, said, address: String::new() };
         let text = server.says("listening on http://");
         server.address = text.lines().find_map(|line| line.strip_prefix("listening on http://")).unwrap().to_owned();
         server
@@ -159,6 +162,19 @@ fn the_port_and_the_urls_are_printed_and_each_of_them_answers() {
 }
 
 #[test]
+fn commands_find_the_server_and_its_instances() {
+    let server = Server::ready(&["examples/parameterized", "--no-build"]);
+    let reply = server.get("/?foo=fox&bar=10");
+    let instance = reply.lines().find_map(|line| line.strip_prefix("wasmhost-instance: ")).unwrap();
+    let mut command = wasmhost_command();
+    command.env("WASMHOST_DATA_DIR", server.data_dir.path());
+    let called = run(command.args(["call", "--json", "parameterized/my-class.baz", "--foo", "fox"])).ok();
+    let called: serde_json::Value = serde_json::from_str(&called).unwrap();
+    let value = "This code is running in instance pool (fox, 10), with input qux=default";
+    assert_eq!((&called["value"], called["instance"].to_string().trim_matches('"')), (&value.into(), instance));
+}
+
+#[test]
 fn a_signal_lets_requests_end_and_the_exit_code_is_0() {
     for signal in [Signal::TERM, Signal::INT] {
         let dir = tempfile::tempdir().unwrap();
@@ -200,6 +216,20 @@ fn a_request_is_cut_off_when_the_drain_takes_too_long_and_a_second_signal_does_n
         server.signal(second);
         assert_eq!(server.ends().code(), Some(code));
     }
+}
+
+#[test]
+fn a_client_that_leaves_takes_its_call_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::ready(&[&hooks(dir.path(), PAUSE)]);
+    let running = server.request("hooks.localhost", "/pause/600000?mode=enter:print");
+    server.says("printed on stdout");
+    drop(running);
+    assert!(server.get("/pause/0").starts_with("HTTP/1.1 204 "));
+    server.signal(Signal::TERM);
+    assert_eq!(server.ends().code(), Some(0));
+    let said = server.said.0.lock().unwrap();
+    assert!(!said.contains("draining"), "nothing was left to wait for: {said}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: from a fresh clone to every example at work, in one command.
+//! `cargo xtask demo`: from a fresh clone to every example at work, and a server to try, in one command.
 
 use anyhow::Result;
 
@@ -54,7 +54,18 @@ const TOUR: &[Stop] = &[
     },
 ];
 
-/// Builds wasmhost and the examples, and walks through [`TOUR`].
+/// Requests for whoever looks on, while the server runs at the end.
+const REQUESTS: &[&str] = &[
+    "curl \"http://parameterized.localhost:8080/?foo=hedgehog&bar=7&qux=override\"",
+    "curl \"http://parameterized.localhost:8080/?foo=hedgehog&qux=override\"",
+    "curl \"http://parameterized.localhost:8080/?foo=hedgehog&bar=10\"",
+    "curl \"http://parameterized.localhost:8080/?foo=hedgehog\"",
+    "curl \"http://localhost:8080/parameterized/my-class/?foo=hedgehog\"",
+    "target/debug/wasmhost call parameterized --foo hedgehog --qux override",
+    "target/debug/wasmhost ps",
+];
+
+/// Builds wasmhost and the examples, walks through [`TOUR`], and ends with a server that runs until it is interrupted.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     no_arguments(arguments)?;
     let wasmhost = host::build()?;
@@ -65,5 +76,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             Cmd::new(&wasmhost).args(stop.arguments.iter().copied()).without_env("CARGO_TARGET_DIR").run()
         })?;
     }
-    Ok(())
+    step("a server, until Ctrl-C; try it from another terminal", || {
+        REQUESTS.iter().for_each(|request| println!("    {request}"));
+        let serve = ["serve", "examples/parameterized"];
+        Cmd::new(&wasmhost).args(serve).without_env("CARGO_TARGET_DIR").run()
+    })
 }

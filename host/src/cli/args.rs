@@ -178,7 +178,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "COUNT")]
     pub(super) workers: Option<NonZeroUsize>,
 
-    /// Keep the server's data in this directory, its control socket among them [default: keep nothing]
+    /// Keep the server's data in this directory, which no other server may have [default: keep nothing]
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     pub(super) data_dir: Option<PathBuf>,
 

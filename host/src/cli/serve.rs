@@ -23,7 +23,7 @@ use crate::service::{App, Host, Source};
 use crate::web::{Options, Phase, Readiness, Server, WebService};
 
 /// How long a drain may take before a line says what it waits for.
-const DRAIN_PATIENCE: Duration = Duration::from_millis(100);
+const DRAIN_PATIENCE: Duration = Duration::from_millis(200);
 
 /// How long answers over the control socket may take once all calls are over.
 const CONTROL_GRACE: Duration = Duration::from_millis(500);
@@ -106,10 +106,14 @@ impl Serving {
     /// Makes all apps answer and says how they can be reached. Gives what watches them, if they are to be watched.
     async fn load(&self, sources: &[Source], args: &ServeArgs) -> Result<Option<Watcher>, Error> {
         // Before the first build, so that no change after it is missed.
-        let watcher = args.watch.then(|| Watcher::new(sources, !args.no_build)).transpose()?;
+        let mut watcher = args.watch.then(|| Watcher::new(sources, !args.no_build)).transpose()?;
         let mut apps = Vec::with_capacity(sources.len());
         for source in sources {
-            apps.push(self.load_one(source, args).await?);
+            self.build_one(source, args).await?;
+            if let Some(watcher) = &mut watcher {
+                watcher.loads(source.name());
+            }
+            apps.push(self.load_one(source).await?);
         }
         let served = listing::Served { address: self.address, domains: &args.domain, front: &self.front, apps: &apps };
         if args.json {
@@ -119,12 +123,16 @@ impl Serving {
         Ok(watcher)
     }
 
-    async fn load_one(&self, source: &Source, args: &ServeArgs) -> Result<App, Error> {
-        let name = source.name();
-        if !args.no_build {
-            self.readiness.set(name, Phase::Building);
-            build::build(source).await?;
+    async fn build_one(&self, source: &Source, args: &ServeArgs) -> Result<(), Error> {
+        if args.no_build {
+            return Ok(());
         }
+        self.readiness.set(source.name(), Phase::Building);
+        build::build(source).await
+    }
+
+    async fn load_one(&self, source: &Source) -> Result<App, Error> {
+        let name = source.name();
         self.readiness.set(name, Phase::Compiling);
         let loading = format!("loading {}", source.path().display());
         let app = with_patience(&loading, self.host.load_source(source.clone())).await?;

@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
@@ -23,6 +23,9 @@ const DEBOUNCE: Duration = Duration::from_millis(200);
 
 /// Folders of one source that are watched, at most.
 const MAX_FOLDERS: usize = 10_000;
+
+/// Bytes of a file that is read to see whether it changed; components are hardly larger, and what is seldom a source.
+const MAX_READ_BYTES: u64 = 64 << 20;
 
 /// Folders that hold what tools make.
 const NO_SOURCES: [&str; 2] = ["target", "node_modules"];
@@ -58,8 +61,14 @@ struct Watching {
     contents: HashMap<PathBuf, Content>,
 }
 
-/// What is in a file, short enough to keep; none if there is no file.
-type Content = Option<blake3::Hash>;
+/// What is in a file, short enough to keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    Absent,
+    Digest(blake3::Hash),
+    /// Of a file too large to be read each time: its length, and when it was written.
+    Written(u64, Option<SystemTime>),
+}
 
 /// What a change asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,6 +104,11 @@ impl Watcher {
             apps.push(app);
         }
         Ok(Self { changes, watched, apps })
+    }
+
+    /// Takes the components of an app as they are now for what is served: what its build wrote is no change.
+    pub(super) fn loads(&mut self, app: &str) {
+        self.apps.iter_mut().filter(|watching| watching.source.name() == app).for_each(Watching::loads);
     }
 
     /// Takes up changes, one after another, for ever. What goes wrong is printed, and the last version goes on.
@@ -186,8 +200,15 @@ impl Watching {
     }
 
     fn has_changed(&mut self, path: &Path) -> bool {
-        let content = std::fs::read(path).ok().map(|bytes| blake3::hash(&bytes));
+        let content = Content::of(path);
         self.contents.insert(path.to_owned(), content) != Some(content)
+    }
+
+    fn loads(&mut self) {
+        let components: Vec<_> = self.source.component_files().map(Path::to_owned).collect();
+        for file in &components {
+            self.has_changed(file);
+        }
     }
 
     async fn renew(&mut self, task: Task, host: &Host) -> Result<(), Error> {
@@ -202,15 +223,21 @@ impl Watching {
         if task == Task::Build && self.builds {
             build::build(&self.source).await?;
         }
-        let components: Vec<_> = self.source.component_files().map(Path::to_owned).collect();
-        // What the build wrote is what is loaded now, and no reason to load it again.
-        for file in &components {
-            self.has_changed(file);
-        }
+        self.loads();
         let app = host.load_source(self.source.clone()).await?;
         host.publish(&app);
         say(&format!("`{}` is served anew", app.name()));
         Ok(())
+    }
+}
+
+impl Content {
+    fn of(path: &Path) -> Self {
+        let Ok(metadata) = std::fs::metadata(path) else { return Self::Absent };
+        if metadata.len() > MAX_READ_BYTES {
+            return Self::Written(metadata.len(), metadata.modified().ok());
+        }
+        std::fs::read(path).map_or(Self::Absent, |bytes| Self::Digest(blake3::hash(&bytes)))
     }
 }
 

@@ -28,8 +28,8 @@ use crate::values::Value;
 
 /// The right to be one of the calls in an instance. It is dropped when the guest's task has ended.
 pub(crate) trait CallSlot: Send + 'static {
-    /// Lets the instance take no more calls.
-    fn retire(&self);
+    /// Lets the instance take no more calls, if this is still one of those in it. For whoever has given the slot away.
+    fn retirer(&self) -> Box<dyn FnOnce() + Send>;
 }
 
 /// A handle to an instance that runs several calls at a time.
@@ -120,6 +120,7 @@ impl SharedLive {
         let span = Span::method(&blueprint.bounds);
         let deadline = span.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let (reply, answer) = oneshot::channel();
+        let retire = slot.retirer();
         let call = Call { method, arguments, deadline, reply, slot };
         if self.commands.send(Command::Call(call)).is_err() {
             return Err(self.inside.failed());
@@ -137,6 +138,8 @@ impl SharedLive {
             // Polled here too: a guest that does not yield the store keeps the driver from its timers.
             () = over => Attempt::TimedOut,
         };
+        // Whatever holds up the driver, it will not answer the next caller in time either.
+        retire();
         Err(failure::of_waiting(attempt, &format!("`{}`", function.name), &span))
     }
 
@@ -193,7 +196,18 @@ impl Driver {
         live.store.set_epoch_deadline(1);
         let turn = live.store.data().turn.clone();
         let serving = live.store.run_concurrent(async |accessor| serve(accessor, &mut commands, &inside).await);
-        let left = turn.run(serving).await;
+        // At the end of the host nobody is left who waits for a call, so that only `exit` is still worth its time.
+        let stopped = async {
+            inside.blueprint.stop.cancelled().await;
+            if inside.running.load(Ordering::Acquire) == 0 {
+                std::future::pending::<()>().await;
+            }
+        };
+        let left = tokio::select! {
+            biased;
+            left = turn.run(serving) => left,
+            () = stopped => return,
+        };
         // Whatever comes, no more calls: their slots come back when the store is dropped.
         match left {
             Ok(Ok(Left::Exit(reply))) => {
@@ -281,7 +295,7 @@ impl AccessorTask<State> for CallTask {
                 returned = &mut guest => break returned?,
                 () = &mut over, if !is_overdue => {
                     is_overdue = true;
-                    slot.retire();
+                    slot.retirer()();
                     if let Some(reply) = caller.take() {
                         let span = Span::method(&blueprint.bounds);
                         let error = failure::of_waiting(Attempt::TimedOut, &format!("`{}`", function.name), &span);

@@ -237,8 +237,8 @@ impl Places {
 }
 
 impl AppBudget {
-    /// Takes the right to run a call; [`done`](Self::done) gives it back.
-    pub(super) fn try_run(&self) -> bool {
+    /// Takes the right to have one more instance at work; [`rest`](Self::rest) gives it back.
+    pub(super) fn try_wake(&self) -> bool {
         let max = self.host.limits.max_running;
         let took = self.running.fetch_add(1, Ordering::AcqRel) < max;
         if !took {
@@ -247,9 +247,19 @@ impl AppBudget {
         took
     }
 
-    /// Gives back the right to run a call, to a pool that waits for it if there is one.
-    pub(super) fn done(&self) {
+    /// Gives back the right, to a pool that waits for it if there is one. Not while a pool is locked.
+    pub(super) fn rest(&self) {
+        self.rested();
+        self.wake_held_up();
+    }
+
+    /// Gives back the right; [`wake_held_up`](Self::wake_held_up) follows once no pool is locked.
+    pub(super) fn rested(&self) {
         self.running.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Lets a pool that waits for the right have it.
+    pub(super) fn wake_held_up(&self) {
         if self.is_held_up.load(Ordering::Acquire) {
             self.wake();
         }

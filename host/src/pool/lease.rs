@@ -42,9 +42,9 @@ impl<K: Keeper> Lease<K> {
         }
     }
 
-    /// Lets the instance take no more calls; it exits when it is empty.
-    pub(crate) fn retire(&self) {
-        self.pool.retire_member(self.slot);
+    /// What lets the instance take no more calls, for whoever is left behind when the lease goes elsewhere.
+    pub(crate) fn retirer(&self) -> Retirer<K> {
+        Retirer { pool: self.pool.clone(), slot: self.slot, id: self.id() }
     }
 }
 
@@ -59,5 +59,19 @@ impl<K: Keeper> Drop for Lease<K> {
 impl<K: Keeper> fmt::Debug for Lease<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease").field("instance", &self.id()).finish_non_exhaustive()
+    }
+}
+
+/// Retires the instance of a lease.
+pub(crate) struct Retirer<K: Keeper> {
+    pool: Arc<Pool<K>>,
+    slot: Slot,
+    id: u64,
+}
+
+impl<K: Keeper> Retirer<K> {
+    /// Lets the instance take no more calls; it exits when it is empty. Nothing happens if it is idle, or gone.
+    pub(crate) fn retire(self) {
+        self.pool.retire_instance(self.slot, self.id);
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::budget::{AppBudget, Queued, Stake, Waited, overloaded};
 use super::key::Key;
 use super::lease::Lease;
-use super::policy::{Acquired, Counts, Policy, Released, Slot, Ticket};
+use super::policy::{Acquired, Counts, Fate, Policy, Released, Slot, Ticket};
 use super::{AnyPool, Event, Held, Keeper, PoolMap, PoolsShared, Started, now};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -74,6 +74,8 @@ struct Tasks<K: Keeper> {
     starts: Vec<Slot>,
     exits: Vec<(Slot, Seated<K>)>,
     is_held_up: bool,
+    /// Rights to have one more instance at work that turned out not to be needed.
+    unused_wakes: usize,
     visit: Option<Instant>,
     populate: bool,
     close: bool,
@@ -111,24 +113,24 @@ impl<K: Keeper> Pool<K> {
 
     pub(super) fn acquire(self: Arc<Self>) -> Step<K> {
         let app = &self.shared.app;
-        let may_run = app.try_run();
+        let may_wake = app.try_wake();
         let now = now();
         let mut inner = self.lock();
-        let step = if inner.is_closed {
+        let (step, woke) = if inner.is_closed {
             drop(inner);
-            Step::Closed
+            (Step::Closed, false)
         } else {
-            match inner.policy.acquire(now, may_run) {
-                Acquired::Leased(slot) => {
+            match inner.policy.acquire(now, may_wake) {
+                Acquired::Leased { slot, wakes } => {
                     let seated = inner.take(slot);
                     drop(inner);
-                    return Step::Leased(Lease::new(self, slot, seated));
+                    (Step::Leased(Lease::new(self.clone(), slot, seated)), wakes)
                 }
-                otherwise => self.queue_up(inner, &otherwise, now),
+                otherwise => (self.queue_up(inner, &otherwise, now), false),
             }
         };
-        if may_run {
-            self.shared.app.done();
+        if may_wake && !woke {
+            self.shared.app.rest();
         }
         step
     }
@@ -147,7 +149,7 @@ impl<K: Keeper> Pool<K> {
                 let error = overloaded(message, std::time::Duration::from_secs(1));
                 return Step::Refused(error.with_limit("max-waiting", max.to_string()));
             }
-            Acquired::Leased(_) | Acquired::Wait => {}
+            Acquired::Leased { .. } | Acquired::Wait => {}
         }
         let queued = match self.shared.app.queue() {
             Ok(queued) => queued,
@@ -167,38 +169,39 @@ impl<K: Keeper> Pool<K> {
     }
 
     /// Takes back what a lease held.
-    pub(super) fn give_back(self: &Arc<Self>, slot: Slot, mut seated: Seated<K>) {
+    pub(super) fn give_back(self: &Arc<Self>, slot: Slot, seated: Seated<K>) {
         let keeper = &self.shared.keeper;
         let is_sound = keeper.is_sound(&seated.instance);
-        if let Some(stake) = &mut seated.stake {
-            stake.charge(keeper.memory_bytes(&seated.instance));
-        }
-        self.shared.app.done();
+        let memory_bytes = keeper.memory_bytes(&seated.instance);
         let now = now();
         let mut inner = self.lock();
+        let Released { fate, rests } = inner.policy.release(slot, is_sound, now);
+        if rests {
+            // Before callers of this pool are looked at, who may be waiting for it.
+            self.shared.app.rested();
+        }
         // What is left to drop is dropped after the lock.
-        let rest = match inner.policy.release(slot, is_sound, now) {
-            Released::Stays => inner.put_back(slot, seated),
-            Released::Exits => {
-                let seated = inner.seats[slot].take().unwrap_or(seated);
-                self.settle(inner, now);
-                self.exit(slot, seated, false);
-                return self.relieve();
-            }
-            Released::Gone => {
-                let kept = inner.seats.get_mut(slot).and_then(Option::take);
-                self.settle(inner, now);
-                drop((seated, kept));
-                return self.relieve();
+        let (left, exits) = match fate {
+            Fate::Stays => (inner.put_back(slot, seated, memory_bytes), None),
+            Fate::Exits => (None, Some(inner.seats[slot].take().unwrap_or(seated))),
+            Fate::Gone => {
+                let handle = inner.seats.get_mut(slot).and_then(Option::take);
+                (Some(handle.unwrap_or(seated)), None)
             }
         };
         // Nobody waits, nothing is to start, and the pool will be looked at: the usual case.
-        if inner.policy.is_quiet() && inner.next_visit.is_some() {
+        if exits.is_none() && left.is_none() && inner.policy.is_quiet() && inner.next_visit.is_some() {
             drop(inner);
         } else {
             self.settle(inner, now);
         }
-        drop(rest);
+        drop(left);
+        if let Some(seated) = exits {
+            self.exit(slot, seated, false);
+        }
+        if rests {
+            self.shared.app.wake_held_up();
+        }
         self.relieve();
     }
 
@@ -209,9 +212,12 @@ impl<K: Keeper> Pool<K> {
         }
     }
 
-    /// Lets a leased instance take no more calls.
-    pub(super) fn retire_member(&self, slot: Slot) {
-        self.lock().policy.retire_member(slot);
+    /// Lets a shared instance take no more calls, if it is this one and has calls in it.
+    pub(super) fn retire_instance(&self, slot: Slot, id: u64) {
+        let mut inner = self.lock();
+        if inner.seats.get(slot).is_some_and(|seat| seat.as_ref().is_some_and(|seated| seated.id == id)) {
+            inner.policy.retire_member(slot);
+        }
     }
 
     /// Does what the policy wants done after anything has happened.
@@ -222,25 +228,21 @@ impl<K: Keeper> Pool<K> {
             starts: Vec::new(),
             exits: Vec::new(),
             is_held_up: false,
+            unused_wakes: 0,
             visit: None,
             populate: false,
             close: false,
         };
         while inner.policy.could_grant() {
-            if !app.try_run() {
-                tasks.is_held_up = !std::mem::replace(&mut inner.is_held_up, true);
+            let may_wake = app.try_wake();
+            let granted = inner.policy.next_grant(may_wake);
+            tasks.unused_wakes += usize::from(may_wake && granted.as_ref().is_none_or(|(_, wakes, _)| !wakes));
+            let Some((slot, _, waiter)) = granted else {
+                tasks.is_held_up = !may_wake && !std::mem::replace(&mut inner.is_held_up, true);
                 break;
-            }
-            match inner.policy.next_grant() {
-                Some((slot, waiter)) => {
-                    let seated = inner.take(slot);
-                    tasks.grants.push((slot, seated, waiter));
-                }
-                None => {
-                    debug_assert!(false, "the policy said that it could");
-                    break;
-                }
-            }
+            };
+            let seated = inner.take(slot);
+            tasks.grants.push((slot, seated, waiter));
         }
         while let Some(slot) = inner.policy.next_start(now) {
             tasks.starts.push(slot);
@@ -263,7 +265,7 @@ impl<K: Keeper> Pool<K> {
     }
 
     fn carry_out(self: &Arc<Self>, tasks: Tasks<K>) {
-        let Tasks { grants, starts, exits, is_held_up, visit, populate, close } = tasks;
+        let Tasks { grants, starts, exits, is_held_up, unused_wakes, visit, populate, close } = tasks;
         let host = &self.shared.app.host;
         let weak = || -> Weak<dyn AnyPool> { Arc::downgrade(&(self.clone() as Arc<dyn AnyPool>)) };
         if populate {
@@ -283,6 +285,7 @@ impl<K: Keeper> Pool<K> {
         if let Some(at) = visit {
             host.tasks.visit(at, weak());
         }
+        (0..unused_wakes).for_each(|_| self.shared.app.rest());
         if is_held_up {
             self.shared.app.hold_up(weak());
         }
@@ -332,15 +335,15 @@ impl<K: Keeper> Pool<K> {
         });
     }
 
-    fn started(self: &Arc<Self>, slot: Slot, started: Started<K>, mut stake: Stake) {
+    fn started(self: &Arc<Self>, slot: Slot, started: Started<K>, stake: Stake) {
         let max_calls = self.shared.settings.max_calls.map(|(least, most)| drawn(least, most));
-        stake.charge(self.shared.keeper.memory_bytes(&started.instance));
+        let memory_bytes = self.shared.keeper.memory_bytes(&started.instance);
         let seated = Seated { id: started.id, stake: Some(stake), instance: started.instance };
         let now = now();
         let mut inner = self.lock();
         inner.policy.started(slot, max_calls, now);
         inner.last_error = None;
-        let rest = inner.put_back(slot, seated);
+        let rest = inner.put_back(slot, seated, memory_bytes);
         self.settle(inner, now);
         drop(rest);
         self.relieve();
@@ -374,17 +377,18 @@ impl<K: Keeper> Inner<K> {
         })
     }
 
-    /// Puts an instance where it belongs; a handle of one that is there already comes back, to be dropped.
-    fn put_back(&mut self, slot: Slot, seated: Seated<K>) -> Option<Seated<K>> {
+    /// Puts an instance where it belongs, and charges what it has now; a handle of one that is there already comes back, to
+    /// be dropped.
+    fn put_back(&mut self, slot: Slot, seated: Seated<K>, memory_bytes: u64) -> Option<Seated<K>> {
         if self.seats.len() <= slot {
             self.seats.resize_with(slot + 1, || None);
         }
         let seat = &mut self.seats[slot];
-        if seat.is_none() {
-            *seat = Some(seated);
-            return None;
+        let handle = if seat.is_some() { Some(seated) } else { seat.replace(seated) };
+        if let Some(stake) = seat.as_mut().and_then(|seated| seated.stake.as_mut()) {
+            stake.charge(memory_bytes);
         }
-        Some(seated)
+        handle
     }
 
     /// When the pool has to be looked at, if it is sooner than was asked for.

@@ -41,8 +41,8 @@ pub(crate) type Ticket = u64;
 /// What a caller gets.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Acquired {
-    /// The right to run one call in this instance.
-    Leased(Slot),
+    /// The right to run one call in this instance. `wakes` if it was idle: its app has one more instance at work.
+    Leased { slot: Slot, wakes: bool },
     /// Nothing yet: [`Policy::enqueue`] is next.
     Wait,
     /// Nothing: starts fail at the moment, and this long none is tried.
@@ -51,9 +51,18 @@ pub(crate) enum Acquired {
     Full,
 }
 
+/// What a call that has ended leaves behind.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Released {
+    /// What becomes of the instance.
+    pub(crate) fate: Fate,
+    /// Whether its app has one instance less at work.
+    pub(crate) rests: bool,
+}
+
 /// What becomes of an instance whose call has ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Released {
+pub(crate) enum Fate {
     /// It stays, idle or with other calls in it.
     Stays,
     /// It has to exit now; [`Policy::gone`] follows.
@@ -146,13 +155,12 @@ impl<W> Policy<W> {
         }
     }
 
-    /// A caller comes. `may_run` is false while its app runs as many calls as it may.
-    pub(crate) fn acquire(&mut self, now: Instant, may_run: bool) -> Acquired {
-        if may_run
-            && self.waiting.is_empty()
-            && let Some(slot) = self.pick()
+    /// A caller comes. `may_wake` is false while its app has as many instances at work as it may.
+    pub(crate) fn acquire(&mut self, now: Instant, may_wake: bool) -> Acquired {
+        if self.waiting.is_empty()
+            && let Some((slot, wakes)) = self.pick(may_wake)
         {
-            return Acquired::Leased(slot);
+            return Acquired::Leased { slot, wakes };
         }
         if self.entered == 0
             && self.starting == 0
@@ -184,19 +192,19 @@ impl<W> Policy<W> {
         self.waiting.remove(&ticket)
     }
 
-    /// Whether the first waiting caller could be served at once, if its app may run another call.
+    /// Whether the first waiting caller could be served at once, if its app may have another instance at work.
     pub(crate) fn could_grant(&self) -> bool {
         self.free > 0 && !self.waiting.is_empty()
     }
 
-    /// The longest waiting caller and the instance it gets, if there is one.
-    pub(crate) fn next_grant(&mut self) -> Option<(Slot, W)> {
+    /// The longest waiting caller, the instance it gets, and whether that was idle; if there is one.
+    pub(crate) fn next_grant(&mut self, may_wake: bool) -> Option<(Slot, bool, W)> {
         if self.waiting.is_empty() {
             return None;
         }
-        let slot = self.pick()?;
+        let (slot, wakes) = self.pick(may_wake)?;
         let (_, waiter) = self.waiting.pop_first().expect("it was not empty above");
-        Some((slot, waiter))
+        Some((slot, wakes, waiter))
     }
 
     /// Reserves a place for an instance that has to be started now.
@@ -263,6 +271,7 @@ impl<W> Policy<W> {
     /// A call has ended. `is_sound` is false when its instance must not be used again.
     pub(crate) fn release(&mut self, slot: Slot, is_sound: bool, now: Instant) -> Released {
         let concurrency = self.limits.concurrency;
+        let busy_before = self.busy;
         let member = &mut self.members[slot];
         member.load -= 1;
         if !is_sound && member.stage != Stage::Broken {
@@ -273,12 +282,12 @@ impl<W> Policy<W> {
             self.busy -= 1;
             member.stage = Stage::Broken;
         }
-        match member.stage {
+        let fate = match member.stage {
             Stage::Broken => {
                 if member.load == 0 {
                     self.members.remove(slot);
                 }
-                Released::Gone
+                Fate::Gone
             }
             Stage::Ready => {
                 self.free += 1;
@@ -287,23 +296,23 @@ impl<W> Policy<W> {
                     self.busy -= 1;
                     self.idle.push_back(slot);
                 }
-                Released::Stays
+                Fate::Stays
             }
             Stage::Leaving if member.load == 0 => {
                 member.stage = Stage::Exiting;
                 self.entered -= 1;
                 self.busy -= 1;
-                Released::Exits
+                Fate::Exits
             }
-            Stage::Leaving | Stage::Starting | Stage::Exiting => Released::Stays,
-        }
+            Stage::Leaving | Stage::Starting | Stage::Exiting => Fate::Stays,
+        };
+        Released { fate, rests: self.busy < busy_before }
     }
 
     /// Lets a busy instance take no more calls; it exits when it is empty.
     pub(crate) fn retire_member(&mut self, slot: Slot) {
         let member = &mut self.members[slot];
-        if member.stage == Stage::Ready {
-            debug_assert!(member.load > 0, "whoever asks for it has a call in it");
+        if member.stage == Stage::Ready && member.load > 0 {
             member.stage = Stage::Leaving;
             self.free -= self.limits.concurrency - member.load;
         }
@@ -406,18 +415,22 @@ impl<W> Policy<W> {
         }
     }
 
-    /// The idle instance used last; among busy ones with room the one with the fewest calls.
-    fn pick(&mut self) -> Option<Slot> {
+    /// The idle instance used last, if one may be woken; else among busy ones with room the one with the fewest calls.
+    fn pick(&mut self, may_wake: bool) -> Option<(Slot, bool)> {
         if self.free == 0 {
             return None;
         }
-        let slot = match self.idle.pop_back() {
+        let idle = if may_wake { self.idle.pop_back() } else { None };
+        let slot = match idle {
             Some(slot) => {
                 self.busy += 1;
                 slot
             }
+            None if self.limits.concurrency == 1 => return None,
             None => {
-                let has_room = |member: &Member| member.stage == Stage::Ready && member.load < self.limits.concurrency;
+                let concurrency = self.limits.concurrency;
+                let has_room =
+                    |member: &Member| member.stage == Stage::Ready && (1..concurrency).contains(&member.load);
                 let open = self.members.iter().filter(|(_, member)| has_room(member));
                 open.min_by_key(|(_, member)| member.load)?.0
             }
@@ -432,7 +445,7 @@ impl<W> Policy<W> {
                 self.retire_member(slot);
             }
         }
-        Some(slot)
+        Some((slot, idle.is_some()))
     }
 }
 

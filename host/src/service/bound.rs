@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::answer::{Answer, InstanceId};
 use super::class::{Class, Method};
 use super::instance::Instance;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::values::{Value, from_value};
 
 /// A class with a value for each parameter. Cheap to clone.
@@ -16,6 +17,15 @@ pub struct Bound {
     class: Class,
     parameters: Arc<[Value]>,
     key: Arc<[u8]>,
+}
+
+/// What a method gave back, and which instance it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reply<R> {
+    /// The result, or the ok side of it.
+    pub value: R,
+    /// The instance that ran the call.
+    pub instance: InstanceId,
 }
 
 impl Bound {
@@ -57,10 +67,29 @@ impl Bound {
         A: Serialize + ?Sized,
         R: DeserializeOwned,
     {
+        Ok(self.reply(method, arguments).await?.value)
+    }
+
+    /// As [`call`](Self::call), and says which instance it was.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`call`](Self::call).
+    pub async fn reply<A, R>(&self, method: &str, arguments: &A) -> Result<Reply<R>>
+    where
+        A: Serialize + ?Sized,
+        R: DeserializeOwned,
+    {
         let method = self.class.method(method)?;
         let arguments = method.argument_signature().from_serde(arguments, &self.class.limits())?;
-        let value = self.call_values(method, arguments).await?;
-        Ok(from_value(value, ok_shape(method))?)
+        let Answer { instance, outcome } = self.answer(method, arguments).await;
+        let value = from_value(outcome?, ok_shape(method))?;
+        let instance = instance.ok_or_else(|| Error::internal("a value came from no instance"))?;
+        Ok(Reply { value, instance })
     }
 
     pub(crate) async fn call_values(&self, method: Method<'_>, arguments: Vec<Value>) -> Result<Value> {

@@ -6,7 +6,7 @@ use super::app::App;
 use super::class::{Argument, Class};
 use crate::artifact::{Artifact, CodeOrigin};
 use crate::component::{Entrypoint, Function, Offer};
-use crate::manifest::{ComponentEntry, Origin, Setting, SnapshotMode};
+use crate::manifest::{ComponentEntry, Setting, SnapshotMode};
 use crate::values::{Shape, describe};
 
 /// What an app offers and needs. Serializes with snake_case keys; within a minor version keys are only added.
@@ -236,19 +236,6 @@ impl ClassReport {
     }
 }
 
-/// Settings that speak of pools.
-const POOL_SETTINGS: [&str; 9] = [
-    "min-instances",
-    "buffer-instances",
-    "max-instances",
-    "idle-timeout",
-    "max-calls",
-    "concurrency",
-    "max-waiting",
-    "wait-timeout",
-    "reuse",
-];
-
 /// What about a class works in another way than its settings or its component may suggest.
 fn notes(class: &Class) -> Vec<String> {
     let inner = &class.inner;
@@ -266,14 +253,10 @@ fn notes(class: &Class) -> Vec<String> {
     if settings.tmp_bytes.is_some() {
         notes.push("`tmp` has no effect in this version: guests have no `/tmp`".to_owned());
     }
-    let is_set = |key: &&&str| settings.origin(key) != Origin::Default;
-    let pooled: Vec<_> = POOL_SETTINGS.iter().filter(is_set).map(|key| format!("`{key}`")).collect();
-    if !pooled.is_empty() {
-        let have = if pooled.len() == 1 { "has" } else { "have" };
-        notes.push(format!("{} {have} no effect in this version: there are no pools", pooled.join(", ")));
-    }
-    if inner.handler.is_some() || class.methods().any(|method| method.web().is_some()) {
-        notes.push("nothing is served in this version: web routes and handlers are only shown".to_owned());
+    if inner.handler.is_some() {
+        notes.push(
+            "its web handler is only shown in this version: requests go to methods with a `web` route".to_owned(),
+        );
     }
     if inner.handler.is_some() && !inner.hooks.has_hooks() && !settings.reuse {
         notes.push(

@@ -36,8 +36,9 @@ pub(super) struct ClassKeeper {
 }
 
 impl CallSlot for Lease<ClassKeeper> {
-    fn retire(&self) {
-        Lease::retire(self);
+    fn retirer(&self) -> Box<dyn FnOnce() + Send> {
+        let retirer = Lease::retirer(self);
+        Box::new(move || retirer.retire())
     }
 }
 

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+#[cfg(unix)]
 use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -186,12 +187,18 @@ impl Accepting {
 }
 
 /// Whether accepting fails for want of something that others have to give back; otherwise that one connection was broken.
+#[cfg(unix)]
 fn is_no_room(error: &io::Error) -> bool {
     let codes = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS];
     error.raw_os_error().is_some_and(|code| codes.iter().any(|errno| errno.raw_os_error() == code))
 }
 
-#[cfg(test)]
+#[cfg(not(unix))]
+fn is_no_room(_: &io::Error) -> bool {
+    true
+}
+
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 

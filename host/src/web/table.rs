@@ -93,14 +93,27 @@ impl Table {
             let app = self.app(app, readiness)?;
             return Ok((class.map_or_else(|| app.own(), |class| app.class(class))?, path));
         }
-        let by_path = self.by_path(path, readiness);
-        match (&layout.root, by_path) {
-            (_, Ok(found)) => Ok(found),
-            (Some(root), Err(error)) if error.kind() == ErrorKind::NotFound => {
-                Ok((self.app(root, readiness)?.own()?, path))
-            }
-            (_, Err(error)) => Err(error),
+        // Looked up before anything is said about what is not there: saying it costs more than all the rest.
+        if let Some(found) = self.at_path(path) {
+            return Ok(found);
         }
+        match &layout.root {
+            Some(root) if !self.is_about_to_be_at(path, readiness) => Ok((self.app(root, readiness)?.own()?, path)),
+            _ => self.by_path(path, readiness),
+        }
+    }
+
+    /// The class of `/{app}/{class}/…`, and the path within it.
+    fn at_path<'t, 'p>(&'t self, path: &'p str) -> Option<(&'t Entry, &'p str)> {
+        let (app, class, below) = parts(path)?;
+        let class = decode::segment(class);
+        let entry = self.apps.get(app)?.classes.iter().find(|entry| entry.class.name() == class)?;
+        Some((entry, below))
+    }
+
+    /// Whether the path is of an app that is not served yet.
+    fn is_about_to_be_at(&self, path: &str, readiness: &Readiness) -> bool {
+        parts(path).is_some_and(|(app, ..)| !self.apps.contains_key(app) && readiness.phase(app).is_some())
     }
 
     /// The class that answers at the app's own host name.
@@ -109,18 +122,13 @@ impl Table {
         self.apps.get(app)?.own().ok().map(|entry| entry.class.name())
     }
 
-    /// Finds the class of `/{app}/{class}/…`.
+    /// Finds the class of `/{app}/{class}/…`, or says what is not there.
     fn by_path<'t, 'p>(&'t self, path: &'p str, readiness: &Readiness) -> Result<(&'t Entry, &'p str), Error> {
-        let Some(whole) = segments(path) else {
+        let Some((app, class, below)) = parts(path) else {
             let known = self.names();
             return Err(unknown("no app answers at `/`; name one, as in `/app/class/`".into(), "", &known, "apps"));
         };
-        let (app, rest) = whole.split_once('/').unwrap_or((whole, ""));
-        let app = self.app(app, readiness)?;
-        let (class, _) = rest.split_once('/').unwrap_or((rest, ""));
-        // Within `path`, so that it begins with the slash.
-        let below = &rest[class.len()..];
-        Ok((app.class(&decode::segment(class))?, if below.is_empty() { "/" } else { below }))
+        Ok((self.app(app, readiness)?.class(&decode::segment(class))?, below))
     }
 
     fn app(&self, name: &str, readiness: &Readiness) -> Result<&Served, Error> {
@@ -135,6 +143,16 @@ impl Table {
         names.sort_unstable();
         names
     }
+}
+
+/// An app, a class and the rest, as a path names them; `None` for `/`.
+fn parts(path: &str) -> Option<(&str, &str, &str)> {
+    let whole = segments(path)?;
+    let (app, rest) = whole.split_once('/').unwrap_or((whole, ""));
+    let (class, _) = rest.split_once('/').unwrap_or((rest, ""));
+    // Within `path`, so that it begins with the slash.
+    let below = &rest[class.len()..];
+    Some((app, class, if below.is_empty() { "/" } else { below }))
 }
 
 impl Served {

@@ -13,7 +13,7 @@ fn limits(max_instances: u32, concurrency: u32) -> Limits {
 /// What a caller may do to a pool, and what may happen in it. Numbers pick among what there is at the moment.
 #[derive(Clone, Copy, Debug)]
 enum Operation {
-    Acquire { may_run: bool },
+    Acquire { may_wake: bool },
     Cancel(usize),
     StartEnds { which: usize, well: bool, max_calls: Option<u32> },
     Release { which: usize, is_sound: bool },
@@ -27,7 +27,7 @@ enum Operation {
 
 fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
-        10 => prop::bool::weighted(0.9).prop_map(|may_run| Operation::Acquire { may_run }),
+        10 => prop::bool::weighted(0.9).prop_map(|may_wake| Operation::Acquire { may_wake }),
         2 => any::<usize>().prop_map(Operation::Cancel),
         8 => (any::<usize>(), prop::bool::weighted(0.8), prop::option::weighted(0.2, 1..4u32))
             .prop_map(|(which, well, max_calls)| Operation::StartEnds { which, well, max_calls }),
@@ -47,7 +47,7 @@ struct Reference {
     policy: Policy<()>,
     now: Instant,
     limits: Limits,
-    may_run: bool,
+    may_wake: bool,
     is_retired: bool,
     starting: BTreeSet<Slot>,
     /// Entered and sound instances, with the calls in them and whether they take more.
@@ -70,7 +70,7 @@ impl Reference {
             policy: Policy::new(limits),
             now: Instant::now(),
             limits,
-            may_run: true,
+            may_wake: true,
             is_retired: false,
             starting: BTreeSet::new(),
             entered: BTreeMap::new(),
@@ -81,9 +81,11 @@ impl Reference {
         }
     }
 
-    fn leased(&mut self, slot: Slot) {
+    fn leased(&mut self, slot: Slot, wakes: bool) {
+        assert!(self.may_wake || !wakes, "an idle instance was woken although none may be");
         let (load, is_open) = self.entered.get_mut(&slot).expect("only an entered instance is leased");
         assert!(*is_open, "an instance that takes no more calls was leased");
+        assert_eq!(*load == 0, wakes);
         *load += 1;
         assert!(*load <= self.limits.concurrency, "an instance has more leases than it may");
     }
@@ -105,12 +107,12 @@ impl Reference {
         };
         let busy: Vec<Slot> = leases().filter(|(_, load)| *load > 0).map(|(slot, _)| slot).collect();
         match operation {
-            Operation::Acquire { may_run } => {
-                self.may_run = may_run;
-                match self.policy.acquire(self.now, may_run) {
-                    Acquired::Leased(slot) => {
+            Operation::Acquire { may_wake } => {
+                self.may_wake = may_wake;
+                match self.policy.acquire(self.now, may_wake) {
+                    Acquired::Leased { slot, wakes } => {
                         assert!(self.waiting.is_empty(), "a caller overtook those who wait");
-                        self.leased(slot);
+                        self.leased(slot, wakes);
                     }
                     Acquired::Wait => assert!(self.waiting.insert(self.policy.enqueue(()))),
                     Acquired::Full => assert_eq!(self.waiting.len(), self.limits.max_waiting as usize),
@@ -181,21 +183,23 @@ impl Reference {
     }
 
     fn release(&mut self, slot: Slot, is_sound: bool) {
-        let released = self.policy.release(slot, is_sound, self.now);
+        let at_work = self.policy.counts().busy;
+        let Released { fate: released, rests } = self.policy.release(slot, is_sound, self.now);
+        assert_eq!(rests, self.policy.counts().busy < at_work);
         if let Some(load) = self.broken.get_mut(&slot) {
             *load -= 1;
-            assert_eq!(released, Released::Gone);
+            assert_eq!(released, Fate::Gone);
         } else {
             let (load, is_open) = self.entered.get_mut(&slot).expect("it was leased");
             *load -= 1;
             let (load, is_open) = (*load, *is_open);
             match released {
-                Released::Stays => assert!(is_sound && (is_open || load > 0)),
-                Released::Exits => {
+                Fate::Stays => assert!(is_sound && (is_open || load > 0)),
+                Fate::Exits => {
                     assert!(is_sound && load == 0);
                     self.exits(slot);
                 }
-                Released::Gone => {
+                Fate::Gone => {
                     assert!(!is_sound, "a sound instance is given up");
                     self.entered.remove(&slot);
                     self.broken.insert(slot, load);
@@ -207,11 +211,14 @@ impl Reference {
 
     /// Does what the policy asks for, as a pool does after every event.
     fn settle(&mut self) {
-        while self.may_run && self.policy.could_grant() {
-            let (slot, ()) = self.policy.next_grant().expect("it could");
+        while self.policy.could_grant() {
+            let Some((slot, wakes, ())) = self.policy.next_grant(self.may_wake) else {
+                assert!(!self.may_wake, "the policy said that it could");
+                break;
+            };
             let first = self.waiting.pop_first().expect("somebody waits");
             assert!(self.policy.cancel(first).is_none(), "it was the longest waiting who was served");
-            self.leased(slot);
+            self.leased(slot, wakes);
             // `max-calls` may have been reached; the policy says so by its counts alone.
             let is_open = self.policy.members[slot].stage == Stage::Ready;
             self.entered.insert(slot, (self.entered[&slot].0, is_open));
@@ -246,8 +253,9 @@ impl Reference {
         if self.waiting.is_empty() {
             return;
         }
-        let room = self.entered.values().any(|(load, is_open)| *is_open && *load < self.limits.concurrency);
-        assert!(!room || !self.may_run, "callers wait while an instance has room");
+        let has_room =
+            |(load, is_open): &(u32, bool)| *is_open && *load < self.limits.concurrency && (*load > 0 || self.may_wake);
+        assert!(!self.entered.values().any(has_room), "callers wait while an instance has room");
         let coming = self.starting.len() * self.limits.concurrency as usize;
         let is_full = live >= self.limits.max_instances as usize;
         let is_backing_off = self.policy.backoff.remaining(self.now).is_some();
@@ -275,7 +283,7 @@ proptest! {
             pool.check();
         }
         // At the end everybody goes home: nothing is left over, and every entered instance that is sound exits once.
-        pool.may_run = true;
+        pool.may_wake = true;
         pool.apply(Operation::Retire);
         for _ in 0..1_000 {
             pool.apply(Operation::Pass(120_000));
@@ -287,6 +295,10 @@ proptest! {
         }
         prop_assert!(pool.policy.is_vacant(pool.now), "{:?}", pool.policy.counts());
     }
+}
+
+fn leased(acquired: Acquired) -> Option<Slot> {
+    if let Acquired::Leased { slot, .. } = acquired { Some(slot) } else { None }
 }
 
 /// A pool with one idle instance.
@@ -303,28 +315,28 @@ fn entered(limits: Limits) -> (Policy<()>, Instant, Slot) {
 #[test]
 fn the_instance_used_last_is_used_next() {
     let (mut policy, now, first) = entered(limits(2, 1));
-    assert_eq!(policy.acquire(now, true), Acquired::Leased(first));
+    assert_eq!(leased(policy.acquire(now, true)), Some(first));
     policy.enqueue(());
     let second = policy.next_start(now).unwrap();
     policy.started(second, None, now);
-    assert_eq!(policy.next_grant().map(|(slot, ())| slot), Some(second));
+    assert_eq!(policy.next_grant(true).map(|(slot, _, ())| slot), Some(second));
     policy.release(second, true, now);
     policy.release(first, true, now);
-    assert_eq!(policy.acquire(now, true), Acquired::Leased(first));
+    assert_eq!(leased(policy.acquire(now, true)), Some(first));
 }
 
 #[test]
 fn shared_instances_fill_evenly() {
     let (mut policy, now, first) = entered(limits(2, 3));
-    assert_eq!(policy.acquire(now, true), Acquired::Leased(first));
-    assert_eq!(policy.acquire(now, true), Acquired::Leased(first));
-    assert_eq!(policy.acquire(now, true), Acquired::Leased(first));
+    assert_eq!(leased(policy.acquire(now, true)), Some(first));
+    assert_eq!(leased(policy.acquire(now, true)), Some(first));
+    assert_eq!(leased(policy.acquire(now, true)), Some(first));
     assert_eq!(policy.acquire(now, true), Acquired::Wait);
     policy.enqueue(());
     let second = policy.next_start(now).unwrap();
     policy.started(second, None, now);
-    assert_eq!(policy.next_grant().map(|(slot, ())| slot), Some(second));
-    assert_eq!(policy.acquire(now, true), Acquired::Leased(second), "one call beside three");
+    assert_eq!(policy.next_grant(true).map(|(slot, _, ())| slot), Some(second));
+    assert_eq!(leased(policy.acquire(now, true)), Some(second), "one call beside three");
 }
 
 #[test]
@@ -334,7 +346,7 @@ fn a_cold_pool_is_tried_by_one_start_and_then_by_all() {
     let first = policy.next_start(now).unwrap();
     assert_eq!(policy.next_start(now), None);
     policy.started(first, None, now);
-    assert!(policy.next_grant().is_some());
+    assert!(policy.next_grant(true).is_some());
     assert!((0..3).all(|_| policy.next_start(now).is_some()));
     assert_eq!(policy.next_start(now), None);
 }
@@ -372,7 +384,7 @@ fn idle_instances_go_the_oldest_first_but_for_those_that_are_kept() {
 fn spare_instances_are_held_while_there_are_busy_ones() {
     let (mut policy, now, first) = entered(Limits { buffer_instances: 1, ..limits(3, 1) });
     assert_eq!(policy.next_start(now), None, "nobody is busy");
-    assert_eq!(policy.acquire(now, true), Acquired::Leased(first));
+    assert_eq!(leased(policy.acquire(now, true)), Some(first));
     let spare = policy.next_start(now).unwrap();
     policy.started(spare, None, now);
     let late = now + Duration::from_secs(3600);
@@ -387,10 +399,10 @@ fn after_its_last_call_an_instance_exits() {
     policy.enqueue(());
     let slot = policy.next_start(now).unwrap();
     policy.started(slot, Some(2), now);
-    assert!(policy.next_grant().is_some());
-    assert_eq!(policy.release(slot, true, now), Released::Stays);
-    assert_eq!(policy.acquire(now, true), Acquired::Leased(slot));
-    assert_eq!(policy.release(slot, true, now), Released::Exits);
+    assert!(policy.next_grant(true).is_some());
+    assert_eq!(policy.release(slot, true, now).fate, Fate::Stays);
+    assert_eq!(leased(policy.acquire(now, true)), Some(slot));
+    assert_eq!(policy.release(slot, true, now).fate, Fate::Exits);
     assert_eq!(policy.acquire(now, true), Acquired::Wait, "there may be one, and that one exits");
     policy.enqueue(());
     assert_eq!(policy.next_start(now), None);

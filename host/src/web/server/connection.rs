@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use http::Request;
 use hyper::body::Incoming;
@@ -17,6 +18,9 @@ use super::stage::{Stage, Stages};
 use super::stream::Stream;
 use super::timer::{HeadTimer, Heads};
 use super::{Options, WebService};
+
+/// How long a drain waits for the first bytes of a connection, which may be on their way.
+const FIRST_BYTES: Duration = Duration::from_millis(50);
 
 /// What the connections of a server have in common.
 #[derive(Clone)]
@@ -48,7 +52,7 @@ impl Connections {
         let Self { service, options, mut http, stages } = self.clone();
         let heads = Arc::new(Heads::default());
         http.timer(HeadTimer::new(heads.clone(), options.header_timeout, options.idle_timeout));
-        let stream = TokioIo::new(Stream::new(stream, heads, options.write_timeout));
+        let stream = TokioIo::new(Stream::new(stream, heads.clone(), options.write_timeout));
         let answer = move |request: Request<Incoming>| {
             let service = service.clone();
             async move { Ok::<_, Infallible>(service.respond(request).await) }
@@ -56,7 +60,8 @@ impl Connections {
         async move {
             let mut connection = pin!(http.serve_connection(stream, service_fn(answer)));
             let ended = until(connection.as_mut(), &stages, Stage::Draining).await
-                || read_what_has_come(connection.as_mut()).await;
+                || read_what_has_come(connection.as_mut()).await
+                || heads.read_bytes() == 0 && read_first(connection.as_mut(), &stages).await;
             if ended {
                 return;
             }
@@ -97,6 +102,14 @@ where
         }
     }
     false
+}
+
+/// Gives a connection that was just made a moment for the request it was made for.
+async fn read_first<C>(connection: Pin<&mut C>, stages: &Stages) -> bool
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    tokio::time::timeout(FIRST_BYTES, until(connection, stages, Stage::Cut)).await == Ok(true)
 }
 
 /// Clients leave in many ways, none of which is ours to mend.

@@ -29,7 +29,8 @@ impl Heads {
         self.read_bytes.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    fn read_bytes(&self) -> u64 {
+    /// Bytes that the connection has read.
+    pub(super) fn read_bytes(&self) -> u64 {
         self.read_bytes.load(Ordering::Relaxed)
     }
 
