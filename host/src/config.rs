@@ -65,7 +65,8 @@ pub(crate) struct PoolLimits {
     pub(crate) tuples_per_second: u32,
     /// Pools that one app may make at once. Default 1,000.
     pub(crate) tuple_burst: u32,
-    /// Calls of one app that run at once. Default 750: three quarters of the instances, so that others find one.
+    /// Instances of one app at work at once; calls that share one count once. Default 750: three quarters of all, so that
+    /// other apps find one.
     pub(crate) max_running: u32,
     /// Calls of one app that wait. Default 10,000.
     pub(crate) max_queued: u32,

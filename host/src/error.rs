@@ -278,6 +278,15 @@ impl Error {
         self.0.retry_after
     }
 
+    /// The same in whole seconds, at least one, as HTTP says it; also for what is passing without a known time.
+    #[cfg(feature = "http")]
+    pub(crate) fn retry_after_seconds(&self) -> Option<u64> {
+        match self.retry_after() {
+            Some(wait) => Some((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)),
+            None => (self.is_retryable() || self.kind() == ErrorKind::EnterFailed).then_some(1),
+        }
+    }
+
     /// The error as every way in prints it: `{"error": {"kind", "message", "setting"?, "limit"?, "value"?, …}}`.
     pub fn to_json(&self) -> serde_json::Value {
         let mut error = self.fields();

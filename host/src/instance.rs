@@ -25,7 +25,7 @@ use crate::values::json::Json;
 use crate::values::{Limits, Shape, Value};
 
 use failure::Attempt;
-pub(crate) use shared::{CallSlot, SharedLive};
+pub(crate) use shared::{Arguments, CallSlot, Called, SharedLive};
 use typed::{Callee, Prepared};
 
 /// How much later than the epoch's deadline the timer fires that stops guests which wait: a guest that runs is stopped by

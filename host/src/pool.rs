@@ -14,6 +14,7 @@ mod budget;
 mod key;
 mod lease;
 mod members;
+mod passage;
 mod policy;
 mod rate;
 mod tasks;
@@ -32,7 +33,7 @@ pub(crate) use budget::{AppBudget, Budget, Stake};
 use key::Key;
 pub(crate) use lease::{Guest, Lease};
 pub(crate) use members::Pool;
-pub(crate) use policy::Limits;
+pub(crate) use policy::{Counts, Limits};
 
 /// The time by which pools live; tests can stop it.
 fn now() -> Instant {

@@ -278,8 +278,8 @@ impl HostBuilder {
         self
     }
 
-    /// Sets how many calls of one app run at once; more wait. Default: three quarters of
-    /// [`max_instances`](Self::max_instances), so that other apps find an instance.
+    /// Sets how many calls of one app run at once, where calls that share an instance count as one; more wait. Default: three
+    /// quarters of [`max_instances`](Self::max_instances), so that other apps find an instance.
     #[must_use]
     pub fn max_running_calls(mut self, calls: u32) -> Self {
         self.max_running_calls = Some(calls);

@@ -227,6 +227,44 @@ async fn a_call_that_leaves_a_shared_instance_does_not_disturb_the_others() {
     assert!(app.pools().is_empty(), "{:?}", app.pools());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_with_nobody_but_those_who_left_is_given_up() {
+    let host = TestHost::new();
+    let settings = "concurrency = 8\nmax-instances = 1\ntimeout = \"400ms\"";
+    let (app, class) = probe(&host, "hooks-async", settings).await;
+    let bound = class.bind(&("",)).unwrap();
+    let before = instance_of(&bound).await;
+    let overdue = bound.call::<_, u32>("wait", &(600_000,));
+    let later = async {
+        until("the first is in it", || app.pools().iter().any(|pool| pool.instances.busy == 1)).await;
+        bound.reply::<_, u32>("wait", &(390,)).await
+    };
+    let (overdue, later) = tokio::join!(overdue, later);
+    assert_eq!(overdue.unwrap_err().kind(), ErrorKind::TimedOut);
+    // Whichever ended first: the second had its answer, or its own time was over on a busy machine.
+    assert!(later.is_ok_and(|reply| reply.instance == before) || pool_is_quiet(&app));
+    assert_ne!(instance_of(&bound).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_that_leave_a_shared_instance_fail_no_others() {
+    let host = TestHost::new();
+    let (_app, class) = probe(&host, "hooks-async", "concurrency = 8\nmax-instances = 2").await;
+    let bound = class.bind(&("",)).unwrap();
+    let leaves = async {
+        for _ in 0..200 {
+            let call = bound.call::<_, u32>("wait", &(500,));
+            _ = tokio::time::timeout(Duration::from_millis(2), call).await;
+        }
+    };
+    let stays = async {
+        for _ in 0..400 {
+            bound.call::<_, ()>("noop", &()).await.unwrap();
+        }
+    };
+    tokio::join!(leaves, stays);
+}
+
 #[tokio::test]
 async fn concurrency_is_for_classes_with_async_methods() {
     let host = TestHost::new();

@@ -33,7 +33,8 @@ fn tuples_that_come_and_go_leave_nothing_behind() {
         // A small run has hardly begun when it is measured first.
         let percent = if is_full() { 105 } else { 110 };
         assert!(after.resident_kib * 100 <= before.resident_kib * percent, "memory: {before:?} → {after:?}");
-        assert!(after.files <= before.files, "open files: {before:?} → {after:?}");
+        // An idle instance more or less has its directory open.
+        assert!(after.files <= before.files + 4, "open files: {before:?} → {after:?}");
         // The runtime keeps a thread that did file operations for ten seconds.
         until("no thread is left over", async || server.held().threads <= before.threads).await;
 

@@ -5,12 +5,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::INSTANCE_HEADER;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::service::InstanceId;
-
-/// Seconds after which a refused caller may try again. Rooms free up in less; a pool that backs off takes longer, and then
-/// says so again.
-const RETRY_AFTER_SECONDS: &str = "1";
 
 /// An error on its way to a client.
 #[derive(Debug)]
@@ -39,8 +35,8 @@ impl IntoResponse for Refused {
         let json = HeaderValue::from_static("application/json");
         let mut response = (status, [(header::CONTENT_TYPE, json)], self.error.to_json().to_string()).into_response();
         let headers = response.headers_mut();
-        if matches!(kind, ErrorKind::Overloaded | ErrorKind::Draining | ErrorKind::EnterFailed) {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        if let Some(seconds) = self.error.retry_after_seconds() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Some(instance) = self.instance {
             headers.insert(INSTANCE_HEADER, instance.get().into());

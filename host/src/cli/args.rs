@@ -201,7 +201,7 @@ pub(super) struct Limits {
     #[arg(long, value_name = "SIZE")]
     pub(super) memory_budget: Option<AnySize>,
 
-    /// How many calls of one app run at once [default: three quarters of --max-instances]
+    /// How many calls of one app run at once, those that share an instance as one [default: three quarters of --max-instances]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) max_running_calls: Option<u32>,
 

@@ -172,6 +172,9 @@ impl Serving {
 fn control(host: &Host, args: &ServeArgs, readiness: &Readiness) -> Result<Option<Control>, Error> {
     let readiness = readiness.clone();
     let phase = move || {
+        if readiness.is_draining() {
+            return Some("draining".to_owned());
+        }
         let phases = readiness.phases();
         let (app, phase) = phases.first_key_value()?;
         Some(format!("{phase} {app}"))

@@ -30,7 +30,7 @@ const OTHER_MAPPINGS: u64 = 8_192;
 const ADDRESS_SPACE_BYTES: u64 = 100 << 40;
 
 pub(super) fn allocation(host: &EngineConfig) -> PoolingAllocationConfig {
-    let instances = host.max_instances;
+    let instances = with_headroom(host.max_instances);
     let limits = &host.limits;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances);
@@ -70,7 +70,7 @@ pub(super) fn check(host: &EngineConfig) -> Result<()> {
         return Err(Error::bad_request("`max-instances` is 0, so that nothing could run")
             .with_limit("max-instances", "at least 1"));
     }
-    let instances = u64::from(host.max_instances);
+    let instances = u64::from(with_headroom(host.max_instances));
     // Of each engine: a stack and its guard; a memory's image, its heap and the rest of the slot; a table.
     let mappings_per_instance = 2
         * (2 * u64::from(STACKS_PER_INSTANCE) + 3 * u64::from(MEMORIES_PER_INSTANCE) + u64::from(TABLES_PER_INSTANCE));
@@ -78,8 +78,9 @@ pub(super) fn check(host: &EngineConfig) -> Result<()> {
     if let Some(limit) = max_map_count().filter(|limit| mappings > *limit) {
         let fits = limit.saturating_sub(OTHER_MAPPINGS) / mappings_per_instance;
         return Err(Error::bad_request(format!(
-            "`max-instances` = {instances} can need {mappings} memory mappings, and the kernel gives a process {limit}; \
-             lower it to {fits} or raise `vm.max_map_count`"
+            "`max-instances` = {} can need {mappings} memory mappings, and the kernel gives a process {limit}; \
+             lower it to {fits} or raise `vm.max_map_count`",
+            host.max_instances
         ))
         .with_limit("max-instances", fits.to_string()));
     }
@@ -92,14 +93,20 @@ pub(super) fn check(host: &EngineConfig) -> Result<()> {
     if instances.saturating_mul(bytes_per_instance) > limit {
         let fits = limit / bytes_per_instance;
         return Err(Error::bad_request(format!(
-            "`max-instances` = {instances} reserves {} GiB of address space, and this process may have {} GiB; \
+            "`max-instances` = {} reserves {} GiB of address space, and this process may have {} GiB; \
              lower it to {fits} or raise the limit on virtual memory (`ulimit -v`)",
+            host.max_instances,
             instances.saturating_mul(bytes_per_instance) >> 30,
             limit >> 30,
         ))
         .with_limit("max-instances", fits.to_string()));
     }
     Ok(())
+}
+
+/// Room for as many, and for those whose stores are dropped at this moment on some thread.
+fn with_headroom(max_instances: u32) -> u32 {
+    max_instances.saturating_add(max_instances / 32 + 2)
 }
 
 fn max_map_count() -> Option<u64> {

@@ -60,10 +60,37 @@ enum Command {
 
 struct Call {
     method: usize,
-    arguments: Prepared,
     deadline: Option<Instant>,
-    reply: oneshot::Sender<Result<Value>>,
+    /// Taken out when the guest's task begins.
+    begins: Option<Begins>,
+}
+
+struct Begins {
+    arguments: Prepared,
+    reply: oneshot::Sender<Called>,
     slot: Box<dyn CallSlot>,
+}
+
+/// What became of a call in a shared instance.
+pub(crate) enum Called {
+    /// It came to an end, good or bad.
+    Ended(Result<Value>),
+    /// The instance went before the call had begun, because of others: it can be made in another one, with these
+    /// arguments.
+    NotBegun(Arguments),
+}
+
+/// Arguments as a class's methods take them, in any of its instances.
+pub(crate) struct Arguments(Prepared);
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if let Some(Begins { arguments, reply, slot }) = self.begins.take() {
+            // The slot first: whoever asks for another one finds this one given back.
+            drop(slot);
+            drop(reply.send(Called::NotBegun(Arguments(arguments))));
+        }
+    }
 }
 
 /// Why the driver leaves the event loop of its store.
@@ -104,27 +131,32 @@ impl Live {
 }
 
 impl SharedLive {
-    /// Calls a method by its place among the blueprint's, as one of several calls.
+    /// Brings arguments into the form that a method takes, by its place among the blueprint's.
     ///
     /// # Errors
     ///
-    /// As [`Live::call`]; and what another call's trap did to this one.
+    /// `too-large` when bytes that would have to go as a list are longer than `max-list`.
+    pub(crate) fn prepare(&self, method: usize, arguments: Vec<Value>) -> Result<Arguments> {
+        let blueprint = &self.inside.blueprint;
+        let callee = &self.inside.callees[method];
+        callee.prepare(&blueprint.methods[method], arguments, &blueprint.bounds.values).map(Arguments)
+    }
+
+    /// Calls a method, as one of several calls. It fails as [`Live::call`] does, and by another call's trap.
     ///
     /// # Cancel safety
     ///
     /// When the future is dropped the guest's task goes on, and keeps its slot, unless it was alone.
-    pub(crate) async fn call(&self, method: usize, arguments: Vec<Value>, slot: Box<dyn CallSlot>) -> Result<Value> {
+    pub(crate) async fn call(&self, method: usize, arguments: Arguments, slot: Box<dyn CallSlot>) -> Called {
         let blueprint = &self.inside.blueprint;
         let function = &blueprint.methods[method];
-        let arguments = self.inside.callees[method].prepare(function, arguments, &blueprint.bounds.values)?;
         let span = Span::method(&blueprint.bounds);
         let deadline = span.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let (reply, answer) = oneshot::channel();
         let retire = slot.retirer();
-        let call = Call { method, arguments, deadline, reply, slot };
-        if self.commands.send(Command::Call(call)).is_err() {
-            return Err(self.inside.failed());
-        }
+        let begins = Some(Begins { arguments: arguments.0, reply, slot });
+        // If nobody is there to take it, the command comes back and is dropped, and says so as its answer.
+        drop(self.commands.send(Command::Call(Call { method, deadline, begins })));
         let over = async {
             match deadline.and_then(|deadline| deadline.checked_add(WAITING_GRACE)) {
                 Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
@@ -133,14 +165,14 @@ impl SharedLive {
         };
         let attempt = tokio::select! {
             biased;
-            answer = answer => return answer.unwrap_or_else(|_| Err(self.inside.failed())),
+            answer = answer => return answer.unwrap_or_else(|_| Called::Ended(Err(self.inside.failed()))),
             () = blueprint.stop.cancelled() => Attempt::Stopped,
             // Polled here too: a guest that does not yield the store keeps the driver from its timers.
             () = over => Attempt::TimedOut,
         };
         // Whatever holds up the driver, it will not answer the next caller in time either.
         retire();
-        Err(failure::of_waiting(attempt, &format!("`{}`", function.name), &span))
+        Called::Ended(Err(failure::of_waiting(attempt, &format!("`{}`", function.name), &span)))
     }
 
     /// Whether the instance can take calls.
@@ -174,12 +206,34 @@ impl Inside {
         self.failure.get().cloned().unwrap_or_else(gone)
     }
 
-    /// A call's caller is gone. Tells the driver when nobody is left who waits for an answer.
+    /// A call's caller is gone.
     fn abandon(&self) {
-        let abandoned = self.abandoned.fetch_add(1, Ordering::AcqRel) + 1;
-        if abandoned >= self.running.load(Ordering::Acquire) {
+        self.abandoned.fetch_add(1, Ordering::AcqRel);
+        self.look_around();
+    }
+
+    /// A guest's task has ended.
+    fn end(&self, is_abandoned: bool) {
+        self.abandoned.fetch_sub(usize::from(is_abandoned), Ordering::AcqRel);
+        self.running.fetch_sub(1, Ordering::AcqRel);
+        self.look_around();
+    }
+
+    /// Tells the driver when nobody is left who waits for an answer.
+    fn look_around(&self) {
+        if self.is_deserted() {
             self.deserted.notify_one();
         }
+    }
+
+    fn is_deserted(&self) -> bool {
+        let running = self.running.load(Ordering::Acquire);
+        running > 0 && self.abandoned.load(Ordering::Acquire) >= running
+    }
+
+    /// From now on leases that come back bring an instance that is of no more use.
+    fn give_up(&self) {
+        self.is_sound.store(false, Ordering::Release);
     }
 }
 
@@ -206,19 +260,18 @@ impl Driver {
         let left = tokio::select! {
             biased;
             left = turn.run(serving) => left,
-            () = stopped => return,
+            () = stopped => Ok(Ok(Left::Dropped)),
         };
-        // Whatever comes, no more calls: their slots come back when the store is dropped.
         match left {
             Ok(Ok(Left::Exit(reply))) => {
                 let exited = live.exit().await;
-                inside.is_sound.store(false, Ordering::Release);
+                inside.give_up();
                 // Whoever does not wait for it need not know.
                 drop(reply.send(exited));
             }
-            Ok(Ok(Left::Deserted | Left::Dropped)) => inside.is_sound.store(false, Ordering::Release),
+            Ok(Ok(Left::Deserted | Left::Dropped)) => inside.give_up(),
             Ok(Err(error)) | Err(error) => {
-                inside.is_sound.store(false, Ordering::Release);
+                inside.give_up();
                 let bounds = &inside.blueprint.bounds;
                 let what = "a call in this instance";
                 let span = Span::method(bounds);
@@ -226,12 +279,13 @@ impl Driver {
                 inside.failure.get_or_init(|| error);
             }
         }
+        // Now the store is dropped, and with it the calls that were in it; then the commands that nobody took.
     }
 }
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.inside.is_sound.store(false, Ordering::Release);
+        self.inside.give_up();
     }
 }
 
@@ -252,8 +306,7 @@ async fn serve(
                 None => return Ok(Left::Dropped),
             },
             () = inside.deserted.notified() => {
-                let running = inside.running.load(Ordering::Acquire);
-                if running > 0 && inside.abandoned.load(Ordering::Acquire) >= running {
+                if inside.is_deserted() {
                     return Ok(Left::Deserted);
                 }
             }
@@ -269,7 +322,9 @@ struct CallTask {
 
 impl AccessorTask<State> for CallTask {
     async fn run(self, accessor: &Accessor<State>) -> wasmtime::Result<()> {
-        let Self { call: Call { method, arguments, deadline, reply, slot }, inside } = self;
+        let Self { mut call, inside } = self;
+        let (method, deadline) = (call.method, call.deadline);
+        let Some(Begins { arguments, reply, slot }) = call.begins.take() else { return Ok(()) };
         let blueprint = &inside.blueprint;
         let function: &Function = &blueprint.methods[method];
         let _ticking = blueprint.ticker.guest_runs();
@@ -300,7 +355,7 @@ impl AccessorTask<State> for CallTask {
                         let span = Span::method(&blueprint.bounds);
                         let error = failure::of_waiting(Attempt::TimedOut, &format!("`{}`", function.name), &span);
                         // Whoever went away need not know.
-                        drop(reply.send(Err(error)));
+                        drop(reply.send(Called::Ended(Err(error))));
                         inside.abandon();
                     }
                 }
@@ -313,12 +368,11 @@ impl AccessorTask<State> for CallTask {
         renew_ticks(accessor, blueprint);
         let used = accessor.with(|mut access| access.get().memory.used_bytes());
         inside.grown_bytes.store(used.saturating_sub(inside.image_bytes), Ordering::Relaxed);
-        inside.running.fetch_sub(1, Ordering::AcqRel);
+        inside.end(caller.is_none());
         // The slot first: whoever has the answer finds it free.
         drop(slot);
-        match caller {
-            Some(reply) => drop(reply.send(unwrap(function, returned))),
-            None => _ = inside.abandoned.fetch_sub(1, Ordering::AcqRel),
+        if let Some(reply) = caller {
+            drop(reply.send(Called::Ended(unwrap(function, returned))));
         }
         Ok(())
     }

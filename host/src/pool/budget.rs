@@ -8,7 +8,7 @@
 //!             queue, the app with the fewest instances first ───┘
 //! ```
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -30,11 +30,13 @@ pub(crate) struct Budget {
     pub(super) limits: PoolLimits,
     pub(super) tasks: Tasks,
     places: Mutex<Places>,
-    /// Starts in `places.waiting`, so that those who give something back need not lock to see that nobody waits.
+    /// Starts that wait in `places`, so that those who give something back need not lock to see that nobody waits.
     starved: AtomicUsize,
     charged_bytes: AtomicU64,
     /// What of it is about to come back: instances that exit.
     leaving_bytes: AtomicU64,
+    /// False while no pool has an idle instance, so that those who look for one need not ask every pool.
+    has_idle: AtomicBool,
     /// Instances that exit for the sake of a start that waits.
     leaving: AtomicUsize,
     apps: Mutex<HashMap<String, Weak<AppBudget>>>,
@@ -45,7 +47,32 @@ pub(crate) struct Budget {
 #[derive(Debug)]
 struct Places {
     free: u32,
-    waiting: VecDeque<(Arc<AppBudget>, oneshot::Sender<Stake>)>,
+    /// One line for each app that has starts which wait.
+    lines: Vec<Line>,
+    next_ticket: u64,
+}
+
+/// The starts of one app that wait for places, the longest waiting first.
+#[derive(Debug)]
+struct Line {
+    app: Arc<AppBudget>,
+    starts: BTreeMap<u64, oneshot::Sender<Stake>>,
+}
+
+/// Takes what waits out of its line when it no longer waits.
+struct Ticket<'a> {
+    app: &'a Arc<AppBudget>,
+    number: u64,
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        let host = &self.app.host;
+        let given_up = lock(&host.places).give_up(self.app, self.number);
+        if given_up.is_some() {
+            host.starved.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
 }
 
 /// An app's share of the budget; versions of an app that follow each other have one.
@@ -70,6 +97,8 @@ pub(crate) struct Stake {
     bytes: u64,
     is_leaving: bool,
     is_making_room: bool,
+    /// Whether its end hands the place on.
+    grants: bool,
 }
 
 /// Held while a caller waits.
@@ -85,12 +114,13 @@ impl Drop for Queued {
 impl Budget {
     pub(crate) fn new(limits: PoolLimits) -> Arc<Self> {
         Arc::new(Self {
-            places: Mutex::new(Places { free: limits.max_instances, waiting: VecDeque::new() }),
+            places: Mutex::new(Places { free: limits.max_instances, lines: Vec::new(), next_ticket: 0 }),
             limits,
             tasks: Tasks::default(),
             starved: AtomicUsize::new(0),
             charged_bytes: AtomicU64::new(0),
             leaving_bytes: AtomicU64::new(0),
+            has_idle: AtomicBool::new(false),
             leaving: AtomicUsize::new(0),
             apps: Mutex::default(),
             populated: Mutex::default(),
@@ -166,10 +196,14 @@ impl Budget {
             }
         }
         while self.starved.load(Ordering::Acquire) > self.leaving.load(Ordering::Relaxed) {
-            let Some(asking) = self.next_in_line() else { break };
-            if !self.evict(Some(&asking), |app| u64::from(app.instances.load(Ordering::Relaxed))) {
+            let usage = |app: &AppBudget| u64::from(app.instances.load(Ordering::Relaxed));
+            if !self.asking().iter().any(|app| self.evict(Some(app), usage)) {
                 break;
             }
+        }
+        // Memory may have come back without a place.
+        if self.starved.load(Ordering::Acquire) > 0 {
+            self.grant();
         }
     }
 
@@ -184,17 +218,26 @@ impl Budget {
         staying > self.limits.memory_bytes
     }
 
-    fn next_in_line(&self) -> Option<Arc<AppBudget>> {
-        let places = lock(&self.places);
-        places.preferred().map(|index| places.waiting[index].0.clone())
+    /// The apps that wait for places, the one with the fewest instances first.
+    fn asking(&self) -> Vec<Arc<AppBudget>> {
+        let mut apps: Vec<_> = lock(&self.places).lines.iter().map(|line| line.app.clone()).collect();
+        apps.sort_by_key(|app| app.instances.load(Ordering::Relaxed));
+        apps
     }
 
     /// Evicts the least recently used idle instance of the app that uses most. On behalf of an app, only what is its own,
     /// or of an app that uses more than it: who keeps to a share keeps it.
     fn evict(&self, asking: Option<&Arc<AppBudget>>, usage: impl Fn(&AppBudget) -> u64) -> bool {
+        // Before the pools are asked, so that what becomes idle meanwhile is not overlooked.
+        if !self.has_idle.swap(false, Ordering::SeqCst) {
+            return false;
+        }
         let pools: Vec<_> = lock(&self.populated).values().cloned().collect();
-        let idle = pools.iter().filter_map(|pool| Some((pool, pool.oldest_idle()?)));
-        let allowed = idle.filter(|(pool, _)| match asking {
+        let idle: Vec<_> = pools.iter().filter_map(|pool| Some((pool, pool.oldest_idle()?))).collect();
+        if !idle.is_empty() {
+            self.note_idle();
+        }
+        let allowed = idle.into_iter().filter(|(pool, _)| match asking {
             Some(asking) => Arc::ptr_eq(asking, pool.app()) || usage(pool.app()) > usage(asking),
             None => true,
         });
@@ -202,20 +245,28 @@ impl Budget {
         victim.is_some_and(|(pool, _)| pool.clone().evict(asking.is_some()))
     }
 
+    /// Says that there is an idle instance.
+    pub(super) fn note_idle(&self) {
+        if !self.has_idle.load(Ordering::SeqCst) {
+            self.has_idle.store(true, Ordering::SeqCst);
+        }
+    }
+
     /// Hands free places to those who wait.
     fn grant(&self) {
         loop {
             let mut places = lock(&self.places);
-            if places.free == 0 || places.waiting.is_empty() || !self.has_memory(&places) {
+            if places.free == 0 || !self.has_memory(&places) {
                 return;
             }
-            let Some(index) = places.preferred() else { return };
-            let Some((app, waiting)) = places.waiting.remove(index) else { return };
+            let Some((app, grant)) = places.next() else { return };
             places.free -= 1;
             drop(places);
             self.starved.fetch_sub(1, Ordering::AcqRel);
-            // Whoever went away meanwhile drops the stake, which comes back here.
-            drop(waiting.send(Stake::new(app)));
+            if let Err(mut stake) = grant.send(Stake::new(app)) {
+                // Whoever went away meanwhile: the next one, in this loop and not from within its drop.
+                stake.grants = false;
+            }
         }
     }
 
@@ -227,24 +278,50 @@ impl Budget {
 }
 
 impl Places {
-    /// Among those who wait, the first of the app that has the fewest instances.
-    fn preferred(&self) -> Option<usize> {
-        let open = self.waiting.iter().enumerate().filter(|(_, (_, waiting))| !waiting.is_closed());
-        let preferred = open.min_by_key(|(_, (app, _))| app.instances.load(Ordering::Relaxed)).map(|(index, _)| index);
-        // Those who went away are dropped like the others, when there is nobody else.
-        preferred.or_else(|| (!self.waiting.is_empty()).then_some(0))
+    fn ask(&mut self, app: &Arc<AppBudget>, grant: oneshot::Sender<Stake>) -> u64 {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        let line = match self.lines.iter_mut().position(|line| Arc::ptr_eq(&line.app, app)) {
+            Some(index) => &mut self.lines[index],
+            None => {
+                self.lines.push(Line { app: app.clone(), starts: BTreeMap::new() });
+                self.lines.last_mut().expect("it was pushed just now")
+            }
+        };
+        line.starts.insert(ticket, grant);
+        ticket
+    }
+
+    /// The start that has waited longest, of the app that has the fewest instances.
+    fn next(&mut self) -> Option<(Arc<AppBudget>, oneshot::Sender<Stake>)> {
+        let lines = self.lines.iter().enumerate();
+        let (index, _) = lines.min_by_key(|(_, line)| line.app.instances.load(Ordering::Relaxed))?;
+        let line = &mut self.lines[index];
+        let (_, grant) = line.starts.pop_first()?;
+        let app = line.app.clone();
+        self.drop_if_empty(index);
+        Some((app, grant))
+    }
+
+    fn give_up(&mut self, app: &Arc<AppBudget>, ticket: u64) -> Option<oneshot::Sender<Stake>> {
+        let index = self.lines.iter().position(|line| Arc::ptr_eq(&line.app, app))?;
+        let grant = self.lines[index].starts.remove(&ticket);
+        self.drop_if_empty(index);
+        grant
+    }
+
+    fn drop_if_empty(&mut self, index: usize) {
+        if self.lines[index].starts.is_empty() {
+            self.lines.swap_remove(index);
+        }
     }
 }
 
 impl AppBudget {
     /// Takes the right to have one more instance at work; [`rest`](Self::rest) gives it back.
     pub(super) fn try_wake(&self) -> bool {
-        let max = self.host.limits.max_running;
-        let took = self.running.fetch_add(1, Ordering::AcqRel) < max;
-        if !took {
-            self.running.fetch_sub(1, Ordering::AcqRel);
-        }
-        took
+        let one_more = |running: u32| (running < self.host.limits.max_running).then_some(running + 1);
+        self.running.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok()
     }
 
     /// Gives back the right, to a pool that waits for it if there is one. Not while a pool is locked.
@@ -255,28 +332,23 @@ impl AppBudget {
 
     /// Gives back the right; [`wake_held_up`](Self::wake_held_up) follows once no pool is locked.
     pub(super) fn rested(&self) {
-        self.running.fetch_sub(1, Ordering::AcqRel);
+        self.running.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Lets a pool that waits for the right have it.
     pub(super) fn wake_held_up(&self) {
-        if self.is_held_up.load(Ordering::Acquire) {
-            self.wake();
-        }
-    }
-
-    fn wake(&self) {
-        loop {
+        // One after another, until the right is taken: who waited in a pool may have gone.
+        while self.is_held_up.load(Ordering::SeqCst)
+            && self.running.load(Ordering::SeqCst) < self.host.limits.max_running
+        {
             let pool = {
                 let mut held_up = lock(&self.held_up);
                 let pool = held_up.pop_front();
-                self.is_held_up.store(!held_up.is_empty(), Ordering::Release);
+                self.is_held_up.store(!held_up.is_empty(), Ordering::SeqCst);
                 pool
             };
-            match pool.map(|pool| pool.upgrade()) {
-                Some(Some(pool)) => return pool.poke(),
-                Some(None) => {}
-                None => return,
+            if let Some(pool) = pool.and_then(|pool| pool.upgrade()) {
+                pool.poke();
             }
         }
     }
@@ -286,11 +358,9 @@ impl AppBudget {
         {
             let mut held_up = lock(&self.held_up);
             held_up.push_back(pool);
-            self.is_held_up.store(true, Ordering::Release);
+            self.is_held_up.store(true, Ordering::SeqCst);
         }
-        if self.running.load(Ordering::Acquire) < self.host.limits.max_running {
-            self.wake();
-        }
+        self.wake_held_up();
     }
 
     /// Counts a caller who waits.
@@ -341,8 +411,15 @@ impl AppBudget {
 
     /// Pools there are for this app.
     #[cfg(test)]
-    pub(crate) fn tuples(&self) -> usize {
+    pub(super) fn tuples(&self) -> usize {
         self.tuples.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing of the app's share is taken but what idle instances take.
+    #[cfg(test)]
+    pub(super) fn is_at_rest(&self) -> bool {
+        let none = |count: &AtomicU32| count.load(Ordering::Relaxed) == 0;
+        none(&self.running) && none(&self.queued) && lock(&self.host.places).lines.is_empty()
     }
 
     /// A place in the host for an instance of no pool.
@@ -367,17 +444,18 @@ impl AppBudget {
     pub(super) async fn place(self: &Arc<Self>) -> Option<(Stake, Waited)> {
         let waiting = {
             let mut places = lock(&self.host.places);
-            if places.free > 0 && places.waiting.is_empty() && self.host.has_memory(&places) {
+            if places.free > 0 && places.lines.is_empty() && self.host.has_memory(&places) {
                 places.free -= 1;
                 drop(places);
                 return Some((Stake::new(self.clone()), Waited::No));
             }
             let (grant, waiting) = oneshot::channel();
-            places.waiting.push_back((self.clone(), grant));
+            let number = places.ask(self, grant);
             self.host.starved.fetch_add(1, Ordering::AcqRel);
-            waiting
+            (waiting, Ticket { app: self, number })
         };
         self.host.relieve();
+        let (waiting, _ticket) = waiting;
         Some((waiting.await.ok()?, Waited::Yes))
     }
 }
@@ -392,7 +470,7 @@ pub(super) enum Waited {
 impl Stake {
     fn new(app: Arc<AppBudget>) -> Self {
         app.instances.fetch_add(1, Ordering::Relaxed);
-        let mut stake = Self { app, bytes: 0, is_leaving: false, is_making_room: false };
+        let mut stake = Self { app, bytes: 0, is_leaving: false, is_making_room: false, grants: true };
         stake.charge(0);
         stake
     }
@@ -433,7 +511,7 @@ impl Drop for Stake {
         }
         host.leaving.fetch_sub(usize::from(self.is_making_room), Ordering::Relaxed);
         lock(&host.places).free += 1;
-        if host.starved.load(Ordering::Acquire) > 0 {
+        if self.grants && host.starved.load(Ordering::Acquire) > 0 {
             host.grant();
         }
     }

@@ -4,33 +4,35 @@
 //! released, because all of it may come back here.
 
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::budget::{AppBudget, Queued, Stake, Waited, overloaded};
+use super::budget::{AppBudget, Queued, Stake, overloaded};
 use super::key::Key;
 use super::lease::Lease;
+use super::passage::{Leaving, Start, drawn};
 use super::policy::{Acquired, Counts, Fate, Policy, Released, Slot, Ticket};
 use super::{AnyPool, Event, Held, Keeper, PoolMap, PoolsShared, Started, now};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The instances of one class with one set of parameters.
 pub(crate) struct Pool<K: Keeper> {
-    shared: Arc<PoolsShared<K>>,
+    pub(super) shared: Arc<PoolsShared<K>>,
     key: Key,
-    parameters: K::Parameters,
+    pub(super) parameters: K::Parameters,
     /// Where the pool is found, and taken out of when it is empty.
     map: Weak<PoolMap<K>>,
     inner: Mutex<Inner<K>>,
 }
 
-struct Inner<K: Keeper> {
-    policy: Policy<oneshot::Sender<Result<Lease<K>>>>,
+pub(super) struct Inner<K: Keeper> {
+    pub(super) policy: Policy<oneshot::Sender<Result<Lease<K>>>>,
     /// By slot; an exclusive instance is away while it is leased.
     seats: Vec<Option<Seated<K>>>,
+    /// Bytes charged for the instance in each slot, also while it is leased.
+    charged: Vec<u64>,
     /// What the last start failed with, while none has gone well since.
     last_error: Option<Error>,
     /// When the pool is to be looked at next; `None` when nothing was asked for.
@@ -46,9 +48,9 @@ struct Inner<K: Keeper> {
 /// An instance with what was set aside for it.
 pub(super) struct Seated<K: Keeper> {
     pub(super) id: u64,
-    /// With the pool, while a shared instance is leased.
-    pub(super) stake: Option<Stake>,
     pub(super) instance: Held<K>,
+    /// With the pool, while a shared instance is leased. Dropped after the instance: only then is its place free.
+    pub(super) stake: Option<Stake>,
 }
 
 /// What a caller gets at once.
@@ -86,6 +88,7 @@ impl<K: Keeper> Pool<K> {
         let inner = Inner {
             policy: Policy::new(shared.settings.limits),
             seats: Vec::new(),
+            charged: Vec::new(),
             last_error: None,
             next_visit: None,
             is_held_up: false,
@@ -100,10 +103,10 @@ impl<K: Keeper> Pool<K> {
         &self.parameters
     }
 
-    /// The instances, the callers and what happened, with the bytes charged for idle instances and the last start's error.
+    /// The instances, the callers and what happened, with the bytes charged for entered instances and the last start's error.
     pub(crate) fn report(&self) -> (Counts, u64, Option<Error>) {
         let inner = self.lock();
-        let bytes = inner.seats.iter().flatten().filter_map(|seated| Some(seated.stake.as_ref()?.bytes())).sum();
+        let bytes = inner.policy.live().map(|slot| inner.charged.get(slot).copied().unwrap_or(0)).sum();
         (inner.policy.counts(), bytes, inner.last_error.clone())
     }
 
@@ -137,23 +140,31 @@ impl<K: Keeper> Pool<K> {
 
     /// What is left for a caller who did not get an instance at once.
     fn queue_up(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner<K>>, acquired: &Acquired, now: Instant) -> Step<K> {
-        match *acquired {
+        let refusal = match *acquired {
             Acquired::BackingOff(left) => {
                 let message = "no instance is started after the last failure";
                 let error = inner.last_error.clone().unwrap_or_else(|| Error::internal(message));
-                return Step::Refused(error.with_retry_after(left));
+                Some(error.with_retry_after(left))
             }
             Acquired::Full => {
                 let max = self.shared.settings.limits.max_waiting;
                 let message = format!("{max} callers wait for an instance already; the setting is `max-waiting`");
-                let error = overloaded(message, std::time::Duration::from_secs(1));
-                return Step::Refused(error.with_limit("max-waiting", max.to_string()));
+                let error = overloaded(message, Duration::from_secs(1));
+                Some(error.with_limit("max-waiting", max.to_string()))
             }
-            Acquired::Leased { .. } | Acquired::Wait => {}
-        }
-        let queued = match self.shared.app.queue() {
+            Acquired::Leased { .. } | Acquired::Wait => None,
+        };
+        let queued = match refusal {
+            Some(error) => Err(error),
+            None => self.shared.app.queue(),
+        };
+        let queued = match queued {
             Ok(queued) => queued,
-            Err(error) => return Step::Refused(error),
+            Err(error) => {
+                // A pool that was made for this caller alone has nothing to be kept for.
+                self.settle(inner, now);
+                return Step::Refused(error);
+            }
         };
         let (grant, lease) = oneshot::channel();
         let ticket = inner.policy.enqueue(grant);
@@ -193,9 +204,11 @@ impl<K: Keeper> Pool<K> {
         if exits.is_none() && left.is_none() && inner.policy.is_quiet() && inner.next_visit.is_some() {
             drop(inner);
         } else {
-            self.settle(inner, now);
+            let tasks = self.decide(inner, now);
+            // Its place is free before another start asks for one.
+            drop(left);
+            self.carry_out(tasks);
         }
-        drop(left);
         if let Some(seated) = exits {
             self.exit(slot, seated, false);
         }
@@ -205,8 +218,10 @@ impl<K: Keeper> Pool<K> {
         self.relieve();
     }
 
+    /// After something has become idle or gone.
     fn relieve(&self) {
         let host = &self.shared.app.host;
+        host.note_idle();
         if host.is_strained() {
             host.relieve();
         }
@@ -221,7 +236,12 @@ impl<K: Keeper> Pool<K> {
     }
 
     /// Does what the policy wants done after anything has happened.
-    fn settle(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner<K>>, now: Instant) {
+    pub(super) fn settle(self: &Arc<Self>, inner: MutexGuard<'_, Inner<K>>, now: Instant) {
+        let tasks = self.decide(inner, now);
+        self.carry_out(tasks);
+    }
+
+    fn decide(&self, mut inner: MutexGuard<'_, Inner<K>>, now: Instant) -> Tasks<K> {
         let app = &self.shared.app;
         let mut tasks = Tasks {
             grants: Vec::new(),
@@ -260,8 +280,7 @@ impl<K: Keeper> Pool<K> {
         if inner.policy.is_vacant(now) {
             tasks.close = true;
         }
-        drop(inner);
-        self.carry_out(tasks);
+        tasks
     }
 
     fn carry_out(self: &Arc<Self>, tasks: Tasks<K>) {
@@ -276,8 +295,7 @@ impl<K: Keeper> Pool<K> {
             drop(waiter.send(Ok(Lease::new(self.clone(), slot, seated))));
         }
         for slot in starts {
-            let start = Start { pool: self.clone(), slot, is_over: false };
-            host.tasks.spawn(start.run());
+            host.tasks.spawn(Start::new(self.clone(), slot).run());
         }
         for (slot, seated) in exits {
             self.exit(slot, seated, false);
@@ -312,16 +330,25 @@ impl<K: Keeper> Pool<K> {
 
     /// Takes the pool out of the map, if it is still empty.
     fn close(&self) {
-        let Some(map) = self.map.upgrade() else { return };
-        let removed = map.remove_if(&self.key, |_, pool| {
-            let mut inner = pool.lock();
-            let is_this = std::ptr::eq(Arc::as_ptr(pool), self);
-            inner.is_closed |= is_this && inner.policy.is_vacant(now());
-            is_this && inner.is_closed
-        });
-        if removed.is_some() {
+        let is_closed_now = match self.map.upgrade() {
+            Some(map) => {
+                let is_this = |pool: &Arc<Self>| std::ptr::eq(Arc::as_ptr(pool), self);
+                map.remove_if(&self.key, |_, pool| is_this(pool) && pool.close_if_vacant()).is_some()
+            }
+            // The class is gone, and its map with it.
+            None => self.close_if_vacant(),
+        };
+        if is_closed_now {
             self.shared.app.forget_tuple();
         }
+    }
+
+    /// Whether the pool is closed by this call.
+    fn close_if_vacant(&self) -> bool {
+        let mut inner = self.lock();
+        let closes = !inner.is_closed && inner.policy.is_vacant(now());
+        inner.is_closed |= closes;
+        closes
     }
 
     fn exit(self: &Arc<Self>, slot: Slot, mut seated: Seated<K>, makes_room: bool) {
@@ -335,7 +362,7 @@ impl<K: Keeper> Pool<K> {
         });
     }
 
-    fn started(self: &Arc<Self>, slot: Slot, started: Started<K>, stake: Stake) {
+    pub(super) fn started(self: &Arc<Self>, slot: Slot, started: Started<K>, stake: Stake) {
         let max_calls = self.shared.settings.max_calls.map(|(least, most)| drawn(least, most));
         let memory_bytes = self.shared.keeper.memory_bytes(&started.instance);
         let seated = Seated { id: started.id, stake: Some(stake), instance: started.instance };
@@ -349,19 +376,20 @@ impl<K: Keeper> Pool<K> {
         self.relieve();
     }
 
-    fn start_failed(self: &Arc<Self>, slot: Slot, error: &Error) {
+    pub(super) fn start_failed(self: &Arc<Self>, slot: Slot, error: &Error) {
         let now = now();
         let mut inner = self.lock();
         let told: Vec<_> = inner.policy.start_failed(slot, now).collect();
         inner.last_error = Some(error.clone());
+        let retry_after = inner.policy.backoff_remaining(now).unwrap_or_default();
         self.settle(inner, now);
         for waiter in told {
             // Whoever went away need not know.
-            drop(waiter.send(Err(error.clone().with_retry_after(super::backoff::FIRST))));
+            drop(waiter.send(Err(error.clone().with_retry_after(retry_after))));
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner<K>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner<K>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -382,11 +410,13 @@ impl<K: Keeper> Inner<K> {
     fn put_back(&mut self, slot: Slot, seated: Seated<K>, memory_bytes: u64) -> Option<Seated<K>> {
         if self.seats.len() <= slot {
             self.seats.resize_with(slot + 1, || None);
+            self.charged.resize(slot + 1, 0);
         }
         let seat = &mut self.seats[slot];
         let handle = if seat.is_some() { Some(seated) } else { seat.replace(seated) };
         if let Some(stake) = seat.as_mut().and_then(|seated| seated.stake.as_mut()) {
             stake.charge(memory_bytes);
+            self.charged[slot] = stake.bytes();
         }
         handle
     }
@@ -435,6 +465,10 @@ impl<K: Keeper> AnyPool for Pool<K> {
 
     fn visit(self: Arc<Self>, now: Instant) {
         let mut inner = self.lock();
+        // A later visit was asked for since, or this one was made already.
+        if inner.next_visit.is_none_or(|at| at > now) {
+            return;
+        }
         inner.next_visit = None;
         let mut exits = Vec::new();
         while let Some(slot) = inner.policy.next_overdue(now) {
@@ -484,7 +518,7 @@ impl<K: Keeper> Waiting<K> {
             Ok(Err(_)) => Err(Error::new(ErrorKind::Draining, "the host is shutting down")),
             Err(_) => {
                 let message = format!("no instance became free within {limit:?}, which is the class's `wait-timeout`");
-                let error = overloaded(message, std::time::Duration::from_secs(1));
+                let error = overloaded(message, Duration::from_secs(1));
                 Err(error.with_limit("wait-timeout", format!("{limit:?}")))
             }
         }
@@ -496,85 +530,4 @@ impl<K: Keeper> Drop for Waiting<K> {
         let waiter = self.pool.lock().policy.cancel(self.ticket);
         drop(waiter);
     }
-}
-
-/// A start under way; dropped before its end it has failed.
-struct Start<K: Keeper> {
-    pool: Arc<Pool<K>>,
-    slot: Slot,
-    is_over: bool,
-}
-
-impl<K: Keeper> Start<K> {
-    async fn run(mut self) {
-        let host = self.pool.shared.app.host.clone();
-        tokio::select! {
-            biased;
-            () = host.tasks.stopping().cancelled() => {}
-            () = self.start() => {}
-        }
-    }
-
-    async fn start(&mut self) {
-        let pool = self.pool.clone();
-        let app = &pool.shared.app;
-        let Some((stake, waited)) = app.place().await else { return };
-        if waited == Waited::Yes && !pool.lock().policy.is_start_wanted() {
-            return self.give_up();
-        }
-        let began = Instant::now();
-        let started = pool.shared.keeper.start(&pool.parameters).await;
-        let took = began.elapsed();
-        pool.shared.keeper.note(Event::Started { took, error: started.as_ref().err() });
-        self.is_over = true;
-        match started {
-            Ok(started) => pool.started(self.slot, started, stake),
-            Err(error) => {
-                drop(stake);
-                pool.start_failed(self.slot, &error);
-            }
-        }
-    }
-
-    /// Nobody needs the instance any more: its place goes to somebody else.
-    fn give_up(&mut self) {
-        self.is_over = true;
-        let mut inner = self.pool.lock();
-        inner.policy.gone(self.slot);
-        self.pool.settle(inner, now());
-    }
-}
-
-impl<K: Keeper> Drop for Start<K> {
-    fn drop(&mut self) {
-        if !self.is_over {
-            let error = Error::new(ErrorKind::Draining, "the host is shutting down");
-            self.pool.start_failed(self.slot, &error);
-        }
-    }
-}
-
-/// An instance on its way out; its place is free when it is gone, whichever way that was.
-struct Leaving<K: Keeper> {
-    pool: Arc<Pool<K>>,
-    slot: Slot,
-    stake: Option<Stake>,
-}
-
-impl<K: Keeper> Drop for Leaving<K> {
-    fn drop(&mut self) {
-        self.pool.shared.keeper.note(Event::Exited);
-        // First of all, so that a start which comes next finds the place free.
-        self.stake = None;
-        let mut inner = self.pool.lock();
-        inner.policy.gone(self.slot);
-        self.pool.settle(inner, now());
-    }
-}
-
-/// A number between two, both included. So that guests do not come to depend on it, and need not be secret.
-fn drawn(least: u32, most: u32) -> u32 {
-    let random = std::hash::RandomState::new().build_hasher().finish();
-    let span = u64::from(most - least) + 1;
-    least + u32::try_from(random % span).unwrap_or(0)
 }

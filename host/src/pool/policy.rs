@@ -168,7 +168,10 @@ impl<W> Policy<W> {
         {
             return Acquired::BackingOff(left);
         }
-        if self.waiting.len() >= self.limits.max_waiting as usize {
+        // Those whom a start will serve do not wait for anybody else.
+        let unstarted = (self.limits.max_instances as usize).saturating_sub(self.members.len());
+        let coming = (unstarted + self.starting as usize) * self.limits.concurrency as usize;
+        if self.waiting.len() >= self.limits.max_waiting as usize + coming {
             return Acquired::Full;
         }
         Acquired::Wait
@@ -401,6 +404,16 @@ impl<W> Policy<W> {
             Some(left) if wants_more => Some(now + left),
             _ => self.backoff.forgotten_at(),
         }
+    }
+
+    /// How long no start is tried.
+    pub(crate) fn backoff_remaining(&self, now: Instant) -> Option<Duration> {
+        self.backoff.remaining(now)
+    }
+
+    /// The entered instances, those that exit included.
+    pub(crate) fn live(&self) -> impl Iterator<Item = Slot> {
+        self.members.iter().filter(|(_, member)| member.stage != Stage::Starting).map(|(slot, _)| slot)
     }
 
     pub(crate) fn counts(&self) -> Counts {

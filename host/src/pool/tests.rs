@@ -324,6 +324,91 @@ async fn bounds_are_errors_that_name_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_right_to_run_that_nobody_takes_goes_to_the_next_who_waits() {
+    let bed = Bed::new(PoolLimits { max_running: 1, ..host(100) });
+    let class = bed.class("a", settings(4), MS);
+    for tuple in 0..3 {
+        call(&class, tuple, MS).await.unwrap();
+    }
+    let busy = lease(&class, 2).await.unwrap();
+    let goes = tokio::time::timeout(MS, lease(&class, 0));
+    let (gone, stays) = tokio::join!(goes, async {
+        let release = async {
+            tokio::time::sleep(MS * 10).await;
+            drop(busy);
+        };
+        tokio::join!(call(&class, 1, MS), release).0
+    });
+    assert!(gone.is_err());
+    stays.unwrap();
+    bed.exit_all().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_leaves_no_pool_behind() {
+    let bed = Bed::new(PoolLimits { max_queued: 0, ..host(100) });
+    let class = bed.class("a", settings(4), MS);
+    for tuple in 0..60 {
+        assert_eq!(call(&class, tuple, MS).await.unwrap_err().setting(), Some("max-queued-calls"));
+    }
+    assert_eq!((class.iter().count(), class.app().tuples()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn starts_that_wait_for_a_place_may_all_be_given_up_at_once() {
+    let bed = Bed::new(host(1));
+    let class = Arc::new(bed.class("a", settings(4), MS));
+    let busy = lease(&class, 0).await.unwrap();
+    let mut herd = JoinSet::new();
+    for tuple in 1..9_000 {
+        let class = class.clone();
+        herd.spawn(async move { _ = tokio::time::timeout(MS, lease(&class, tuple)).await });
+    }
+    herd.join_all().await;
+    drop(busy);
+    bed.exit_all().await;
+    assert!(class.app().is_at_rest());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_class_that_goes_while_its_instances_exit_takes_its_pools_with_it() {
+    let bed = Bed::new(host(100));
+    let app = bed.budget.app("a", now());
+    let class = bed.class("a", settings(4), MS);
+    for tuple in 0..3 {
+        call(&class, tuple, MS).await.unwrap();
+    }
+    drop(class);
+    tokio::time::sleep(MS * 10).await;
+    assert_eq!(app.tuples(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_that_waits_in_vain_does_not_keep_another_from_its_own() {
+    let bed = Bed::new(host(2));
+    let (one, other) = (Arc::new(bed.class("one", settings(4), MS)), bed.class("other", settings(4), MS));
+    call(&other, 0, MS).await.unwrap();
+    let _busy = lease(&one, 0).await.unwrap();
+    let mut waits = JoinSet::new();
+    let asking = one.clone();
+    waits.spawn(async move { lease(&asking, 1).await.map(drop) });
+    tokio::time::sleep(MS).await;
+    call(&other, 1, MS).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_starts_an_instance_waits_for_nobody() {
+    let bed = Bed::new(host(100));
+    let mut settings = settings(1);
+    settings.limits.max_waiting = 0;
+    let class = bed.class("a", settings, MS);
+    let held = lease(&class, 0).await.unwrap();
+    assert_eq!(lease(&class, 0).await.unwrap_err().setting(), Some("max-waiting"));
+    drop(held);
+    bed.exit_all().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_class_that_goes_lets_its_instances_exit() {
     let bed = Bed::new(host(100));
     let class = bed.class("a", settings(4), MS);
@@ -404,11 +489,14 @@ async fn whatever_is_dropped_whenever_everything_comes_back() {
             }
         }
         while calls.join_next().await.is_some() {}
-        bed.exit_all().await;
+        // What was begun comes to an end; failures are forgotten.
+        tokio::time::sleep(Duration::from_secs(300)).await;
         for class in &classes {
-            let waiting: usize = class.iter().map(|pool| pool.report().0.waiting).sum();
-            assert_eq!(waiting, 0, "seed {seed}");
+            assert!(class.app().is_at_rest(), "seed {seed}: {:?}", class.app());
+            assert_eq!((class.iter().count(), class.app().tuples()), (0, 0), "seed {seed}");
         }
+        assert_eq!(bed.budget.usage(), (0, 0), "seed {seed}");
+        bed.exit_all().await;
     }
 }
 

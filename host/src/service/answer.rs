@@ -3,11 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tracing::Instrument;
+
 use super::bound::Bound;
 use super::class::{Class, Method};
 use super::keeper::ClassKeeper;
+use super::metrics::Timed;
 use crate::drain::Working;
 use crate::error::{Error, Result};
+use crate::instance::{Arguments, Called};
 use crate::pool::{Guest, Lease};
 use crate::values::Value;
 
@@ -63,16 +67,75 @@ impl Class {
         arguments: Vec<Value>,
     ) -> Answer {
         let mut timed = self.inner.metrics.begin();
-        let answer = match self.lease(key, parameters, method, &arguments).await {
-            Ok((lease, _working)) => {
-                timed.leased();
-                let instance = Some(InstanceId(lease.id()));
-                Answer { instance, outcome: run(lease, method.index(), arguments).await }
+        let called = self.call(key, parameters, method, arguments, &mut timed);
+        let answer = if tracing::enabled!(tracing::Level::DEBUG) {
+            let span = tracing::debug_span!("call", app = self.app_name(), class = self.name(), method = method.name());
+            async {
+                let answer = called.await;
+                let instance = answer.instance.map(InstanceId::get);
+                let error = answer.outcome.as_ref().err().map(|error| error.kind().as_str());
+                tracing::debug!(instance, error, "called");
+                answer
             }
-            Err(error) => Answer { instance: None, outcome: Err(error) },
+            .instrument(span)
+            .await
+        } else {
+            called.await
         };
         timed.ended(answer.outcome.as_ref().err().map(Error::kind));
         answer
+    }
+
+    async fn call(
+        &self,
+        key: &[u8],
+        parameters: impl Fn() -> Arc<[Value]>,
+        method: Method<'_>,
+        arguments: Vec<Value>,
+        timed: &mut Timed<'_>,
+    ) -> Answer {
+        let (mut lease, _working) = match self.lease(key, &parameters, method, &arguments).await {
+            Ok(leased) => leased,
+            Err(error) => return Answer { instance: None, outcome: Err(error) },
+        };
+        timed.leased();
+        let instance = Some(InstanceId(lease.id()));
+        let outcome = match lease.guest() {
+            // On the task of the caller, without a hop. The lease goes back when the call has ended, one way or the other.
+            Guest::Exclusive(live) => live.call(method.index(), arguments).await,
+            Guest::Shared(shared) => match shared.prepare(method.index(), arguments) {
+                Ok(arguments) => return self.call_shared(key, parameters, method.index(), arguments, lease).await,
+                Err(error) => Err(error),
+            },
+        };
+        Answer { instance, outcome }
+    }
+
+    /// Calls a method in a shared instance; in another one where it went before the call had begun.
+    async fn call_shared(
+        &self,
+        key: &[u8],
+        parameters: impl Fn() -> Arc<[Value]>,
+        method: usize,
+        mut arguments: Arguments,
+        mut lease: Lease<ClassKeeper>,
+    ) -> Answer {
+        loop {
+            let instance = Some(InstanceId(lease.id()));
+            let Guest::Shared(shared) = lease.guest() else {
+                let error = Error::internal("a pool of shared instances holds one that is not");
+                return Answer { instance, outcome: Err(error) };
+            };
+            let shared = shared.clone();
+            arguments = match shared.call(method, arguments, Box::new(lease)).await {
+                Called::Ended(outcome) => return Answer { instance, outcome },
+                Called::NotBegun(arguments) => arguments,
+            };
+            lease = match self.inner.pools.acquire(key, &parameters).await {
+                Ok(lease) => lease,
+                Err(error) => return Answer { instance: None, outcome: Err(error) },
+            };
+        }
     }
 
     async fn lease(
@@ -98,14 +161,4 @@ impl Bound {
     pub(crate) async fn answer(&self, method: Method<'_>, arguments: Vec<Value>) -> Answer {
         self.class().answer_in(self.key(), || self.parameters(), method, arguments).await
     }
-}
-
-/// Runs one call in a leased instance.
-async fn run(mut lease: Lease<ClassKeeper>, method: usize, arguments: Vec<Value>) -> Result<Value> {
-    let shared = match lease.guest() {
-        // On the task of the caller, without a hop. The lease goes back when the call has ended, one way or the other.
-        Guest::Exclusive(live) => return live.call(method, arguments).await,
-        Guest::Shared(shared) => shared.clone(),
-    };
-    shared.call(method, arguments, Box::new(lease)).await
 }

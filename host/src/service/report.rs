@@ -11,7 +11,7 @@ use super::app::App;
 use super::class::Class;
 use super::keeper::ClassKeeper;
 use super::metrics::ClassGauges;
-use crate::pool::Pool;
+use crate::pool::{Counts, Pool};
 
 /// The instances of one class with one set of parameters, and what became of them so far.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -65,17 +65,11 @@ impl AddAssign for InstanceCounts {
 
 fn report(class: &Class, pool: &Pool<ClassKeeper>) -> PoolReport {
     let (counts, memory_bytes, last_error) = pool.report();
-    let number = |count: usize| count as u64;
     PoolReport {
         class: class.name().to_owned(),
         parameters: class.inner.pools.keeper().parameters_json(pool.parameters()),
-        instances: InstanceCounts {
-            starting: number(counts.starting),
-            idle: number(counts.idle),
-            busy: number(counts.busy),
-            exiting: number(counts.exiting),
-        },
-        waiting: number(counts.waiting),
+        instances: instances(&counts),
+        waiting: counts.waiting as u64,
         calls: counts.calls,
         starts: counts.starts,
         exits: counts.exits,
@@ -83,6 +77,15 @@ fn report(class: &Class, pool: &Pool<ClassKeeper>) -> PoolReport {
         failed_starts: counts.failed_starts,
         last_error: last_error.map(|error| error.message().to_owned()),
         memory_bytes,
+    }
+}
+
+fn instances(counts: &Counts) -> InstanceCounts {
+    InstanceCounts {
+        starting: counts.starting as u64,
+        idle: counts.idle as u64,
+        busy: counts.busy as u64,
+        exiting: counts.exiting as u64,
     }
 }
 
@@ -96,11 +99,12 @@ impl App {
     /// The pools summed up by class, one entry for each class.
     pub(crate) fn class_gauges(&self) -> Vec<ClassGauges> {
         let mut gauges: Vec<_> = self.classes().map(|class| ClassGauges::new(self.name(), class.name())).collect();
-        for pool in self.pools() {
-            if let Some(gauges) = gauges.iter_mut().find(|gauges| gauges.class == pool.class) {
-                gauges.instances += pool.instances;
-                gauges.waiting += pool.waiting;
-                gauges.memory_bytes += pool.memory_bytes;
+        for (class, gauges) in self.classes().zip(&mut gauges) {
+            for pool in class.inner.pools.iter() {
+                let (counts, memory_bytes, _) = pool.report();
+                gauges.instances += instances(&counts);
+                gauges.waiting += counts.waiting as u64;
+                gauges.memory_bytes += memory_bytes;
                 gauges.tuples += 1;
             }
         }

@@ -5,7 +5,7 @@ use http::{Response, StatusCode};
 use wasmtime::component::Val;
 
 use super::body::Body;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::service::InstanceId;
 use crate::values::{Shape, Value, json};
 
@@ -50,7 +50,7 @@ impl Problem {
     pub(super) fn into_response(self) -> Response<Body> {
         let mut response = text(self.status, JSON, self.error.to_public_json().to_string());
         let headers = response.headers_mut();
-        if let Some(seconds) = retry_after_seconds(&self.error) {
+        if let Some(seconds) = self.error.retry_after_seconds() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Some(allow) = self.allow {
@@ -60,17 +60,6 @@ impl Problem {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
-    }
-}
-
-/// Whole seconds after which the same request may go well, where it may.
-fn retry_after_seconds(error: &Error) -> Option<u64> {
-    match error.retry_after() {
-        Some(wait) => Some((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)),
-        None => {
-            let is_passing = error.is_retryable() || error.kind() == ErrorKind::EnterFailed;
-            is_passing.then_some(1)
-        }
     }
 }
 
@@ -128,6 +117,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::error::ErrorKind;
 
     fn retry_after(error: Error) -> Option<String> {
         let response = Problem::from(error).into_response();

@@ -1,0 +1,96 @@
+//! Instances on their way into a pool and out of it, each a task of the host.
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::budget::{Stake, Waited};
+use super::members::Pool;
+use super::policy::Slot;
+use super::{Event, Keeper, now};
+use crate::error::{Error, ErrorKind};
+
+/// A start under way; dropped before its end it has failed.
+pub(super) struct Start<K: Keeper> {
+    pool: Arc<Pool<K>>,
+    slot: Slot,
+    is_over: bool,
+}
+
+impl<K: Keeper> Start<K> {
+    pub(super) fn new(pool: Arc<Pool<K>>, slot: Slot) -> Self {
+        Self { pool, slot, is_over: false }
+    }
+
+    pub(super) async fn run(mut self) {
+        let host = self.pool.shared.app.host.clone();
+        tokio::select! {
+            biased;
+            () = host.tasks.stopping().cancelled() => {}
+            () = self.start() => {}
+        }
+    }
+
+    async fn start(&mut self) {
+        let pool = self.pool.clone();
+        let app = &pool.shared.app;
+        let Some((stake, waited)) = app.place().await else { return };
+        if waited == Waited::Yes && !pool.lock().policy.is_start_wanted() {
+            return self.give_up();
+        }
+        let began = Instant::now();
+        let started = pool.shared.keeper.start(&pool.parameters).await;
+        let took = began.elapsed();
+        pool.shared.keeper.note(Event::Started { took, error: started.as_ref().err() });
+        self.is_over = true;
+        match started {
+            Ok(started) => pool.started(self.slot, started, stake),
+            Err(error) => {
+                drop(stake);
+                pool.start_failed(self.slot, &error);
+            }
+        }
+    }
+
+    /// Nobody needs the instance any more: its place goes to somebody else.
+    fn give_up(&mut self) {
+        self.is_over = true;
+        let mut inner = self.pool.lock();
+        inner.policy.gone(self.slot);
+        self.pool.settle(inner, now());
+    }
+}
+
+impl<K: Keeper> Drop for Start<K> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let error = Error::new(ErrorKind::Draining, "the host is shutting down");
+            self.pool.start_failed(self.slot, &error);
+        }
+    }
+}
+
+/// An instance on its way out; its place is free when it is gone, whichever way that was.
+pub(super) struct Leaving<K: Keeper> {
+    pub(super) pool: Arc<Pool<K>>,
+    pub(super) slot: Slot,
+    pub(super) stake: Option<Stake>,
+}
+
+impl<K: Keeper> Drop for Leaving<K> {
+    fn drop(&mut self) {
+        self.pool.shared.keeper.note(Event::Exited);
+        // First of all, so that a start which comes next finds the place free.
+        self.stake = None;
+        let mut inner = self.pool.lock();
+        inner.policy.gone(self.slot);
+        self.pool.settle(inner, now());
+    }
+}
+
+/// A number between two, both included. So that guests do not come to depend on it, and need not be secret.
+pub(super) fn drawn(least: u32, most: u32) -> u32 {
+    let random = std::hash::RandomState::new().build_hasher().finish();
+    let span = u64::from(most - least) + 1;
+    least + u32::try_from(random % span).unwrap_or(0)
+}
