@@ -8,6 +8,7 @@ mod failure;
 mod shared;
 mod typed;
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -139,7 +140,7 @@ impl Blueprint {
         &self,
         span: &Span,
         (deadline, turn): (Option<Instant>, Turn),
-        guest: impl Future<Output = wasmtime::Result<T>>,
+        guest: Pin<&mut (impl Future<Output = wasmtime::Result<T>> + Send)>,
     ) -> Attempt<T> {
         let _ticking = self.ticker.guest_runs();
         let stopped = async { self.stop.cancelled().await };
@@ -195,7 +196,7 @@ impl Live {
         // The core modules' own start functions run now; they are part of whatever hook comes first.
         let span = if blueprint.builds.is_empty() { Span::enter(bounds) } else { Span::build(bounds) };
         let armed = span.arm(&mut store);
-        let attempt = blueprint.bounded(&span, armed, pre.instantiate_async(&mut store)).await;
+        let attempt = blueprint.bounded(&span, armed, pin!(pre.instantiate_async(&mut store))).await;
         let instance = match attempt {
             Attempt::Done(Ok(instance)) => instance,
             other => {
@@ -295,7 +296,7 @@ impl Live {
         let span = Span::entrypoint();
         let armed = span.arm(&mut self.store);
         let mut results = [Val::Bool(false)];
-        let attempt = blueprint.bounded(&span, armed, func.call_async(&mut self.store, &[], &mut results)).await;
+        let attempt = blueprint.bounded(&span, armed, pin!(func.call_async(&mut self.store, &[], &mut results))).await;
         match attempt {
             Attempt::Done(Ok(())) => Ok(i32::from(!matches!(results[0], Val::Result(Ok(_))))),
             Attempt::Done(Err(error)) if error.is::<wasmtime_wasi::I32Exit>() => {
@@ -352,7 +353,8 @@ impl Live {
     async fn run(&mut self, function: &Function, callee: &Callee, arguments: Prepared, span: Span) -> Result<Returned> {
         let blueprint = self.blueprint.clone();
         let armed = span.arm(&mut self.store);
-        let attempt = blueprint.bounded(&span, armed, callee.call(&mut self.store, arguments, &function.result)).await;
+        let attempt =
+            blueprint.bounded(&span, armed, pin!(callee.call(&mut self.store, arguments, &function.result))).await;
         match attempt {
             Attempt::Done(Ok(returned)) => Ok(returned),
             other => {

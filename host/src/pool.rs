@@ -173,7 +173,8 @@ impl<K: Keeper> Pools<K> {
             match pool.acquire() {
                 members::Step::Leased(lease) => return Ok(lease),
                 members::Step::Refused(error) => return Err(error),
-                members::Step::Waiting(waiting) => return waiting.lease().await,
+                // Rare, and large: it is not to make every call's future larger.
+                members::Step::Waiting(waiting) => return Box::pin(waiting.lease()).await,
                 // It was empty and is being taken away; the next one will not be.
                 members::Step::Closed => self.forget_closed(key),
             }

@@ -54,7 +54,7 @@ pub(super) enum Verb {
     /// Call a method in an instance of its own, or run an entrypoint
     Run(RunArgs),
     /// Answer HTTP requests with the methods that have a `web` route
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Call a method of an app that a server has
     Call(CallArgs),
     /// Print the pools of running servers

@@ -28,7 +28,7 @@ const DRAIN_PATIENCE: Duration = Duration::from_millis(200);
 /// How long answers over the control socket may take once all calls are over.
 const CONTROL_GRACE: Duration = Duration::from_millis(500);
 
-pub(super) async fn serve(common: &Common, args: ServeArgs) -> Outcome {
+pub(super) async fn serve(common: &Common, args: Box<ServeArgs>) -> Outcome {
     let mut interrupts = Interrupts::listen()?;
     check_exposure(&args)?;
     let sources = sources(&args.sources)?;

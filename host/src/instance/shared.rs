@@ -249,7 +249,6 @@ impl Driver {
         let inside = self.inside.clone();
         live.store.set_epoch_deadline(1);
         let turn = live.store.data().turn.clone();
-        let serving = live.store.run_concurrent(async |accessor| serve(accessor, &mut commands, &inside).await);
         // At the end of the host nobody is left who waits for a call, so that only `exit` is still worth its time.
         let stopped = async {
             inside.blueprint.stop.cancelled().await;
@@ -257,10 +256,14 @@ impl Driver {
                 std::future::pending::<()>().await;
             }
         };
-        let left = tokio::select! {
-            biased;
-            left = turn.run(serving) => left,
-            () = stopped => Ok(Ok(Left::Dropped)),
+        let left = {
+            let serve = async |accessor: &Accessor<State>| serve(accessor, &mut commands, &inside).await;
+            let serving = pin!(live.store.run_concurrent(serve));
+            tokio::select! {
+                biased;
+                left = turn.run(serving) => left,
+                () = stopped => Ok(Ok(Left::Dropped)),
+            }
         };
         match left {
             Ok(Ok(Left::Exit(reply))) => {

@@ -28,7 +28,7 @@ pub(crate) struct Pool<K: Keeper> {
 }
 
 pub(super) struct Inner<K: Keeper> {
-    pub(super) policy: Policy<oneshot::Sender<Result<Lease<K>>>>,
+    pub(super) policy: Policy<Waiter<K>>,
     /// By slot; an exclusive instance is away while it is leased.
     seats: Vec<Option<Seated<K>>>,
     /// Bytes charged for the instance in each slot, also while it is leased.
@@ -53,6 +53,9 @@ pub(super) struct Seated<K: Keeper> {
     pub(super) stake: Option<Stake>,
 }
 
+/// How a waiting caller is told.
+type Waiter<K> = oneshot::Sender<Result<Lease<K>>>;
+
 /// What a caller gets at once.
 pub(super) enum Step<K: Keeper> {
     Leased(Lease<K>),
@@ -72,7 +75,7 @@ pub(super) struct Waiting<K: Keeper> {
 
 /// What is to be done once the lock is released.
 struct Tasks<K: Keeper> {
-    grants: Vec<(Slot, Seated<K>, oneshot::Sender<Result<Lease<K>>>)>,
+    grants: Vec<(Slot, Seated<K>, Waiter<K>)>,
     starts: Vec<Slot>,
     exits: Vec<(Slot, Seated<K>)>,
     is_held_up: bool,

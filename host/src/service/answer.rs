@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tracing::Instrument;
+use tracing::{Instrument, Level, Span};
 
 use super::bound::Bound;
 use super::class::{Class, Method};
@@ -67,21 +67,16 @@ impl Class {
         arguments: Vec<Value>,
     ) -> Answer {
         let mut timed = self.inner.metrics.begin();
-        let called = self.call(key, parameters, method, arguments, &mut timed);
-        let answer = if tracing::enabled!(tracing::Level::DEBUG) {
-            let span = tracing::debug_span!("call", app = self.app_name(), class = self.name(), method = method.name());
-            async {
-                let answer = called.await;
-                let instance = answer.instance.map(InstanceId::get);
-                let error = answer.outcome.as_ref().err().map(|error| error.kind().as_str());
-                tracing::debug!(instance, error, "called");
-                answer
-            }
-            .instrument(span)
-            .await
-        } else {
-            called.await
+        let span = match tracing::enabled!(Level::DEBUG) {
+            true => tracing::debug_span!("call", app = self.app_name(), class = self.name(), method = method.name()),
+            false => Span::none(),
         };
+        let answer = self.call(key, parameters, method, arguments, &mut timed).instrument(span.clone()).await;
+        span.in_scope(|| {
+            let instance = answer.instance.map(InstanceId::get);
+            let error = answer.outcome.as_ref().err().map(|error| error.kind().as_str());
+            tracing::debug!(instance, error, "called");
+        });
         timed.ended(answer.outcome.as_ref().err().map(Error::kind));
         answer
     }
@@ -104,7 +99,9 @@ impl Class {
             // On the task of the caller, without a hop. The lease goes back when the call has ended, one way or the other.
             Guest::Exclusive(live) => live.call(method.index(), arguments).await,
             Guest::Shared(shared) => match shared.prepare(method.index(), arguments) {
-                Ok(arguments) => return self.call_shared(key, parameters, method.index(), arguments, lease).await,
+                Ok(arguments) => {
+                    return Box::pin(self.call_shared(key, parameters, method.index(), arguments, lease)).await;
+                }
                 Err(error) => Err(error),
             },
         };
@@ -160,5 +157,20 @@ impl Bound {
     /// As [`Class::answer`], with the parameters that are bound.
     pub(crate) async fn answer(&self, method: Method<'_>, arguments: Vec<Value>) -> Answer {
         self.class().answer_in(self.key(), || self.parameters(), method, arguments).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each connection keeps the future of its request, and moves it once per request.
+    #[test]
+    fn the_future_of_a_call_is_not_large() {
+        fn size<F: Future>(_: &dyn Fn(&'static Class, Method<'static>) -> F) -> usize {
+            size_of::<F>()
+        }
+        let bytes = size(&|class, method| class.answer(method, Vec::new(), Vec::new()));
+        assert!(bytes <= 4 << 10, "{bytes} bytes");
     }
 }

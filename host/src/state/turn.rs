@@ -5,9 +5,9 @@
 //! goes on: there are as many as cores, handed out in order. One that waits for something gives its turn back. Calls that
 //! end within a tick, nearly all, never take one.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -58,14 +58,14 @@ impl Turn {
     }
 
     /// Polls a guest to its end. Between polls it has no turn: either it waits for the next one, or for something else.
-    pub(crate) async fn run<F: Future>(&self, guest: F) -> F::Output {
-        let mut guest = std::pin::pin!(guest);
-        std::future::poll_fn(|context| {
-            let polled: Poll<_> = guest.as_mut().poll(context);
+    ///
+    /// The guest is lent and not moved: futures of calls are large, and each that holds another by value is twice its size.
+    pub(crate) fn run<'a, F: Future>(&'a self, mut guest: Pin<&'a mut F>) -> impl Future<Output = F::Output> + 'a {
+        std::future::poll_fn(move |context| {
+            let polled = guest.as_mut().poll(context);
             self.give_back();
             polled
         })
-        .await
     }
 
     fn give_back(&self) {
@@ -85,6 +85,7 @@ impl Held {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::pin::pin;
     use std::time::Duration;
 
     #[tokio::test(start_paused = true)]
@@ -92,20 +93,20 @@ mod tests {
         let turns = Turns(Arc::new(Semaphore::new(1)));
         let (one, other) = (Turn::new(&turns), Turn::new(&turns));
         let mut order = Vec::new();
-        let waits = one.run(async {
+        let waits = pin!(async {
             one.clone().next(None).await;
             order.push("one runs");
             // While it waits for something, the other one runs.
             tokio::time::sleep(Duration::from_secs(1)).await;
         });
-        let spins = other.run(async {
+        let spins = pin!(async {
             for _ in 0..3 {
                 other.clone().next(None).await;
             }
         });
         let began = tokio::time::Instant::now();
-        tokio::join!(waits, async {
-            spins.await;
+        tokio::join!(one.run(waits), async {
+            other.run(spins).await;
             assert_eq!(began.elapsed(), Duration::ZERO);
         });
         assert_eq!(turns.0.available_permits(), 1);

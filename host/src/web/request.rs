@@ -32,7 +32,10 @@ where
     let mut response = match head.uri.path().strip_prefix(HEALTH) {
         Some(what) => health(&shared, what),
         None => {
-            let span = tracing::debug_span!("request", verb = %head.method, path = head.uri.path());
+            let span = match tracing::enabled!(tracing::Level::DEBUG) {
+                true => tracing::debug_span!("request", verb = %head.method, path = head.uri.path()),
+                false => tracing::Span::none(),
+            };
             for_an_app(&shared, &head, body).instrument(span).await.unwrap_or_else(Problem::into_response)
         }
     };
