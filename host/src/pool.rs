@@ -23,6 +23,7 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
@@ -33,11 +34,21 @@ pub(crate) use budget::{AppBudget, Budget, Stake};
 use key::Key;
 pub(crate) use lease::{Guest, Lease};
 pub(crate) use members::Pool;
+use policy::Home;
 pub(crate) use policy::{Counts, Limits};
 
 /// The time by which pools live; tests can stop it.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+/// A number of this thread's own.
+fn home() -> Home {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    thread_local! {
+        static HOME: Home = NEXT.fetch_add(1, Ordering::Relaxed);
+    }
+    HOME.with(|home| *home)
 }
 
 /// What the pools of one class keep, and how it starts and ends.

@@ -14,7 +14,7 @@ use super::key::Key;
 use super::lease::Lease;
 use super::passage::{Leaving, Start, drawn};
 use super::policy::{Acquired, Counts, Fate, Policy, Released, Slot, Ticket};
-use super::{AnyPool, Event, Held, Keeper, PoolMap, PoolsShared, Started, now};
+use super::{AnyPool, Event, Held, Keeper, PoolMap, PoolsShared, Started, home, now};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The instances of one class with one set of parameters.
@@ -126,7 +126,7 @@ impl<K: Keeper> Pool<K> {
             drop(inner);
             (Step::Closed, false)
         } else {
-            match inner.policy.acquire(now, may_wake) {
+            match inner.policy.acquire(now, may_wake, Some(home())) {
                 Acquired::Leased { slot, wakes } => {
                     let seated = inner.take(slot);
                     drop(inner);
@@ -189,7 +189,7 @@ impl<K: Keeper> Pool<K> {
         let memory_bytes = keeper.memory_bytes(&seated.instance);
         let now = now();
         let mut inner = self.lock();
-        let Released { fate, rests } = inner.policy.release(slot, is_sound, now);
+        let Released { fate, rests } = inner.policy.release(slot, is_sound, now, Some(home()));
         if rests {
             // Before callers of this pool are looked at, who may be waiting for it.
             self.shared.app.rested();

@@ -35,6 +35,13 @@ pub(crate) struct Limits {
 /// An instance's place in its pool.
 pub(crate) type Slot = usize;
 
+/// A thread that runs calls. What an instance touched last is in the caches of the core that ran it, and moving it to
+/// another costs several times the call.
+pub(crate) type Home = u32;
+
+/// How many of the idle instances used last are looked through for one of the caller's own thread.
+const NEAR: usize = 8;
+
 /// A waiting caller's number: the lower, the longer it waits.
 pub(crate) type Ticket = u64;
 
@@ -91,6 +98,8 @@ struct Member {
     calls_left: Option<u32>,
     /// When its last call ended, or its start.
     idle_since: Instant,
+    /// Where that was.
+    home: Option<Home>,
 }
 
 /// How many instances there are in each state, how many callers wait, and what happened so far.
@@ -156,9 +165,9 @@ impl<W> Policy<W> {
     }
 
     /// A caller comes. `may_wake` is false while its app has as many instances at work as it may.
-    pub(crate) fn acquire(&mut self, now: Instant, may_wake: bool) -> Acquired {
+    pub(crate) fn acquire(&mut self, now: Instant, may_wake: bool, home: Option<Home>) -> Acquired {
         if self.waiting.is_empty()
-            && let Some((slot, wakes)) = self.pick(may_wake)
+            && let Some((slot, wakes)) = self.pick(may_wake, home)
         {
             return Acquired::Leased { slot, wakes };
         }
@@ -205,7 +214,7 @@ impl<W> Policy<W> {
         if self.waiting.is_empty() {
             return None;
         }
-        let (slot, wakes) = self.pick(may_wake)?;
+        let (slot, wakes) = self.pick(may_wake, None)?;
         let (_, waiter) = self.waiting.pop_first().expect("it was not empty above");
         Some((slot, wakes, waiter))
     }
@@ -218,7 +227,7 @@ impl<W> Policy<W> {
             return None;
         }
         self.starting += 1;
-        let member = Member { stage: Stage::Starting, load: 0, calls_left: None, idle_since: now };
+        let member = Member { stage: Stage::Starting, load: 0, calls_left: None, idle_since: now, home: None };
         Some(self.members.insert(member))
     }
 
@@ -248,7 +257,7 @@ impl<W> Policy<W> {
     pub(crate) fn started(&mut self, slot: Slot, max_calls: Option<u32>, now: Instant) {
         let member = &mut self.members[slot];
         debug_assert_eq!(member.stage, Stage::Starting);
-        *member = Member { stage: Stage::Ready, load: 0, calls_left: max_calls, idle_since: now };
+        *member = Member { stage: Stage::Ready, load: 0, calls_left: max_calls, idle_since: now, home: None };
         self.starting -= 1;
         self.entered += 1;
         self.free += self.limits.concurrency;
@@ -272,7 +281,7 @@ impl<W> Policy<W> {
     }
 
     /// A call has ended. `is_sound` is false when its instance must not be used again.
-    pub(crate) fn release(&mut self, slot: Slot, is_sound: bool, now: Instant) -> Released {
+    pub(crate) fn release(&mut self, slot: Slot, is_sound: bool, now: Instant, home: Option<Home>) -> Released {
         let concurrency = self.limits.concurrency;
         let busy_before = self.busy;
         let member = &mut self.members[slot];
@@ -296,6 +305,7 @@ impl<W> Policy<W> {
                 self.free += 1;
                 if member.load == 0 {
                     member.idle_since = now;
+                    member.home = home;
                     self.busy -= 1;
                     self.idle.push_back(slot);
                 }
@@ -428,12 +438,24 @@ impl<W> Policy<W> {
         }
     }
 
-    /// The idle instance used last, if one may be woken; else among busy ones with room the one with the fewest calls.
-    fn pick(&mut self, may_wake: bool) -> Option<(Slot, bool)> {
+    fn pop_idle(&mut self, home: Option<Home>) -> Option<Slot> {
+        let last = self.idle.len();
+        let near = (last.saturating_sub(NEAR)..last).rev();
+        let own = home.and_then(|_| near.into_iter().find(|index| self.members[self.idle[*index]].home == home));
+        match own {
+            // A move of at most seven.
+            Some(index) => self.idle.remove(index),
+            None => self.idle.pop_back(),
+        }
+    }
+
+    /// The idle instance used last, if one may be woken, the caller's own thread's before others; else among busy ones with
+    /// room the one with the fewest calls.
+    fn pick(&mut self, may_wake: bool, home: Option<Home>) -> Option<(Slot, bool)> {
         if self.free == 0 {
             return None;
         }
-        let idle = if may_wake { self.idle.pop_back() } else { None };
+        let idle = if may_wake { self.pop_idle(home) } else { None };
         let slot = match idle {
             Some(slot) => {
                 self.busy += 1;

@@ -109,7 +109,7 @@ impl Reference {
         match operation {
             Operation::Acquire { may_wake } => {
                 self.may_wake = may_wake;
-                match self.policy.acquire(self.now, may_wake) {
+                match self.policy.acquire(self.now, may_wake, None) {
                     Acquired::Leased { slot, wakes } => {
                         assert!(self.waiting.is_empty(), "a caller overtook those who wait");
                         self.leased(slot, wakes);
@@ -184,7 +184,7 @@ impl Reference {
 
     fn release(&mut self, slot: Slot, is_sound: bool) {
         let at_work = self.policy.counts().busy;
-        let Released { fate: released, rests } = self.policy.release(slot, is_sound, self.now);
+        let Released { fate: released, rests } = self.policy.release(slot, is_sound, self.now, None);
         assert_eq!(rests, self.policy.counts().busy < at_work);
         if let Some(load) = self.broken.get_mut(&slot) {
             *load -= 1;
@@ -304,7 +304,7 @@ fn leased(acquired: Acquired) -> Option<Slot> {
 /// A pool with one idle instance.
 fn entered(limits: Limits) -> (Policy<()>, Instant, Slot) {
     let (mut policy, now) = (Policy::new(limits), Instant::now());
-    assert_eq!(policy.acquire(now, true), Acquired::Wait);
+    assert_eq!(policy.acquire(now, true, None), Acquired::Wait);
     let ticket = policy.enqueue(());
     let slot = policy.next_start(now).unwrap();
     policy.cancel(ticket);
@@ -315,28 +315,47 @@ fn entered(limits: Limits) -> (Policy<()>, Instant, Slot) {
 #[test]
 fn the_instance_used_last_is_used_next() {
     let (mut policy, now, first) = entered(limits(2, 1));
-    assert_eq!(leased(policy.acquire(now, true)), Some(first));
+    assert_eq!(leased(policy.acquire(now, true, None)), Some(first));
     policy.enqueue(());
     let second = policy.next_start(now).unwrap();
     policy.started(second, None, now);
     assert_eq!(policy.next_grant(true).map(|(slot, _, ())| slot), Some(second));
-    policy.release(second, true, now);
-    policy.release(first, true, now);
-    assert_eq!(leased(policy.acquire(now, true)), Some(first));
+    policy.release(second, true, now, None);
+    policy.release(first, true, now, None);
+    assert_eq!(leased(policy.acquire(now, true, None)), Some(first));
+}
+
+#[test]
+fn a_thread_gets_the_instance_that_it_used_itself() {
+    let (mut policy, now, first) = entered(limits(2, 1));
+    assert_eq!(leased(policy.acquire(now, true, Some(1))), Some(first));
+    policy.enqueue(());
+    let second = policy.next_start(now).unwrap();
+    policy.started(second, None, now);
+    assert!(policy.next_grant(true).is_some());
+    policy.release(first, true, now, Some(1));
+    policy.release(second, true, now, Some(2));
+    assert_eq!(leased(policy.acquire(now, true, Some(1))), Some(first), "although the other was used later");
+    policy.release(first, true, now, Some(1));
+    assert_eq!(
+        leased(policy.acquire(now, true, Some(3))),
+        Some(first),
+        "the one used last, for a thread that used none"
+    );
 }
 
 #[test]
 fn shared_instances_fill_evenly() {
     let (mut policy, now, first) = entered(limits(2, 3));
-    assert_eq!(leased(policy.acquire(now, true)), Some(first));
-    assert_eq!(leased(policy.acquire(now, true)), Some(first));
-    assert_eq!(leased(policy.acquire(now, true)), Some(first));
-    assert_eq!(policy.acquire(now, true), Acquired::Wait);
+    assert_eq!(leased(policy.acquire(now, true, None)), Some(first));
+    assert_eq!(leased(policy.acquire(now, true, None)), Some(first));
+    assert_eq!(leased(policy.acquire(now, true, None)), Some(first));
+    assert_eq!(policy.acquire(now, true, None), Acquired::Wait);
     policy.enqueue(());
     let second = policy.next_start(now).unwrap();
     policy.started(second, None, now);
     assert_eq!(policy.next_grant(true).map(|(slot, _, ())| slot), Some(second));
-    assert_eq!(leased(policy.acquire(now, true)), Some(second), "one call beside three");
+    assert_eq!(leased(policy.acquire(now, true, None)), Some(second), "one call beside three");
 }
 
 #[test]
@@ -355,12 +374,12 @@ fn a_cold_pool_is_tried_by_one_start_and_then_by_all() {
 fn a_failing_enter_is_tried_once_per_step() {
     let (mut policy, mut now) = (Policy::new(limits(4, 1)), Instant::now());
     for step in [1, 2, 4] {
-        assert_eq!(policy.acquire(now, true), Acquired::Wait);
+        assert_eq!(policy.acquire(now, true, None), Acquired::Wait);
         (0..4).for_each(|_| _ = policy.enqueue(()));
         let slot = policy.next_start(now).unwrap();
         assert_eq!(policy.next_start(now), None);
         assert_eq!(policy.start_failed(slot, now).count(), 4, "all who waited are told");
-        assert_eq!(policy.acquire(now, true), Acquired::BackingOff(Duration::from_secs(step)));
+        assert_eq!(policy.acquire(now, true, None), Acquired::BackingOff(Duration::from_secs(step)));
         assert!(!policy.is_vacant(now), "the failure is remembered");
         now += Duration::from_secs(step);
     }
@@ -384,12 +403,12 @@ fn idle_instances_go_the_oldest_first_but_for_those_that_are_kept() {
 fn spare_instances_are_held_while_there_are_busy_ones() {
     let (mut policy, now, first) = entered(Limits { buffer_instances: 1, ..limits(3, 1) });
     assert_eq!(policy.next_start(now), None, "nobody is busy");
-    assert_eq!(leased(policy.acquire(now, true)), Some(first));
+    assert_eq!(leased(policy.acquire(now, true, None)), Some(first));
     let spare = policy.next_start(now).unwrap();
     policy.started(spare, None, now);
     let late = now + Duration::from_secs(3600);
     assert_eq!(policy.next_overdue(late), None);
-    policy.release(first, true, late);
+    policy.release(first, true, late, None);
     assert_eq!(policy.next_overdue(late), Some(spare));
 }
 
@@ -400,10 +419,10 @@ fn after_its_last_call_an_instance_exits() {
     let slot = policy.next_start(now).unwrap();
     policy.started(slot, Some(2), now);
     assert!(policy.next_grant(true).is_some());
-    assert_eq!(policy.release(slot, true, now).fate, Fate::Stays);
-    assert_eq!(leased(policy.acquire(now, true)), Some(slot));
-    assert_eq!(policy.release(slot, true, now).fate, Fate::Exits);
-    assert_eq!(policy.acquire(now, true), Acquired::Wait, "there may be one, and that one exits");
+    assert_eq!(policy.release(slot, true, now, None).fate, Fate::Stays);
+    assert_eq!(leased(policy.acquire(now, true, None)), Some(slot));
+    assert_eq!(policy.release(slot, true, now, None).fate, Fate::Exits);
+    assert_eq!(policy.acquire(now, true, None), Acquired::Wait, "there may be one, and that one exits");
     policy.enqueue(());
     assert_eq!(policy.next_start(now), None);
     policy.gone(slot);
