@@ -219,7 +219,8 @@ impl HostInner {
 impl Drop for HostInner {
     fn drop(&mut self) {
         let lost = self.instances.lost() + self.budget.abandon() as usize;
-        if lost > 0 {
+        // Whoever leaves in the middle of a shutdown knows.
+        if lost > 0 && !self.drain.is_draining() {
             tracing::warn!(
                 instances = lost,
                 "the host was dropped without `shutdown`: instances go without their `exit`"
