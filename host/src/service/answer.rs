@@ -89,7 +89,8 @@ impl Class {
         arguments: Vec<Value>,
         timed: &mut Timed<'_>,
     ) -> Answer {
-        let (mut lease, _working) = match self.lease(key, &parameters, method, &arguments).await {
+        // Dropped in the other order: a shutdown that finds no work finds the instance in its pool, and lets it exit.
+        let (_working, mut lease) = match self.lease(key, &parameters, method, &arguments).await {
             Ok(leased) => leased,
             Err(error) => return Answer { instance: None, outcome: Err(error) },
         };
@@ -141,10 +142,10 @@ impl Class {
         parameters: impl Fn() -> Arc<[Value]>,
         method: Method<'_>,
         arguments: &[Value],
-    ) -> Result<(Lease<ClassKeeper>, Working)> {
+    ) -> Result<(Working, Lease<ClassKeeper>)> {
         self.check_body(method.name(), arguments)?;
         let working = self.inner.host.inner.drain.work()?;
-        Ok((self.inner.pools.acquire(key, parameters).await?, working))
+        Ok((working, self.inner.pools.acquire(key, parameters).await?))
     }
 }
 
