@@ -16,6 +16,7 @@ mod routes;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -61,12 +62,21 @@ struct Api {
     /// The runtime that calls run on.
     calls: Handle,
     phase: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    /// Set before the host itself drains: the web front comes first.
+    draining: Arc<AtomicBool>,
+}
+
+impl Api {
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire) || self.host.is_draining()
+    }
 }
 
 /// A control API that listens. Dropped, it ends at once; see [`stop`](Self::stop).
 #[derive(Debug)]
 pub struct Control {
     socket: PathBuf,
+    draining: Arc<AtomicBool>,
     stop: oneshot::Sender<Duration>,
     /// Answers when the thread has ended, by being dropped with it.
     ended: oneshot::Receiver<()>,
@@ -85,7 +95,8 @@ impl Control {
         let (stop, stopped) = oneshot::channel();
         let (ending, ended) = oneshot::channel();
         let (ready, when_ready) = mpsc::sync_channel(1);
-        let api = Arc::new(Api { host, calls, phase: options.phase });
+        let draining = Arc::<AtomicBool>::default();
+        let api = Arc::new(Api { host, calls, phase: options.phase, draining: draining.clone() });
         let serve = move || {
             let _ending = ending;
             serve(api, taken, stopped, &ready);
@@ -93,13 +104,18 @@ impl Control {
         let thread = std::thread::Builder::new().name("wasmhost-control".to_owned()).spawn(serve);
         thread.map_err(|error| Error::io("the thread of the control API", error))?;
         when_ready.recv().map_err(|_| Error::internal("the thread of the control API ended before it began"))??;
-        Ok(Self { socket, stop, ended })
+        Ok(Self { socket, draining, stop, ended })
     }
 
     /// The path of the socket.
     #[must_use]
     pub fn socket(&self) -> &Path {
         &self.socket
+    }
+
+    /// Refuses calls from now on, and says so to whoever asks whether the server is ready.
+    pub fn begin_drain(&self) {
+        self.draining.store(true, Ordering::Release);
     }
 
     /// Accepts no more connections, lets those with a request under way end within `grace`, cuts off the others and gives

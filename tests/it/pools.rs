@@ -286,3 +286,25 @@ async fn the_hosts_places_are_shared_and_the_least_recently_used_idle_one_goes_f
     assert_ne!(instance_of(&bound[1]).await, second);
     assert_eq!(app.pools().iter().map(|pool| pool.instances.idle).sum::<u64>(), 2);
 }
+
+#[tokio::test]
+async fn over_the_memory_budget_an_idle_instance_goes_and_never_a_busy_one() {
+    const MIB: u64 = 1 << 20;
+    let host = TestHost::with(|builder| builder.memory_budget_bytes(20 * MIB));
+    let (app, class) = probe(&host, "hooks", "").await;
+    let bound = ["a", "b", "c"].map(|mode| class.bind(&(mode,)).unwrap());
+    let grow = async |bound: &Bound| bound.reply::<_, u64>("allocate", &(8 * MIB,)).await.unwrap().instance;
+    let oldest = grow(&bound[0]).await;
+    let second = grow(&bound[1]).await;
+    assert_eq!(instance_of(&bound[0]).await, oldest, "two of them fit");
+    // The one used least recently is busy, so the other goes.
+    let busy = bound[1].reply::<_, ()>("pause", &(300,));
+    let grows = async {
+        until("the second is busy", || app.pools().iter().any(|pool| pool.instances.busy == 1)).await;
+        grow(&bound[2]).await;
+        until("one has gone", || app.pools().len() == 2).await;
+    };
+    let (busy, ()) = tokio::join!(busy, grows);
+    assert_eq!(busy.unwrap().instance, second);
+    assert_ne!(instance_of(&bound[0]).await, oldest);
+}

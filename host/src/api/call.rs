@@ -39,10 +39,13 @@ pub(super) async fn call(
     request: Request,
 ) -> Result<Response, Refused> {
     let Path((app, class, method)) = path?;
+    if api.is_draining() {
+        return Err(Error::new(ErrorKind::Draining, "the server is shutting down").into());
+    }
     let body = read(request.into_body(), max_body_bytes(&api.host)).await?;
     let class = api.host.app(&app)?.class(&class)?;
     let method = class.method(&method)?.name().to_owned();
-    let span = tracing::info_span!("call", app, class = class.name(), method);
+    let span = tracing::info_span!("control");
     let work = async move { answer(&class, &method, &body).await };
     // Dropped with this future, when the client hangs up, the task is cancelled.
     let task = api.host.spawn_on(&api.calls, work.instrument(span))?;

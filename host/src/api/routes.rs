@@ -1,5 +1,6 @@
 //! Which request is answered by what.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -72,6 +73,11 @@ async fn pools(
         pools.retain(|pool| pool.class == class.name());
     }
     let total = pools.len();
+    // Those at work first, so that what is cut off is what matters least, and the same each time.
+    pools.sort_by_cached_key(|pool| {
+        let at_work = pool.instances.busy + pool.waiting;
+        (Reverse(at_work), Reverse(pool.calls), pool.class.clone(), pool.parameters.to_string())
+    });
     pools.truncate(wanted.limit.unwrap_or(DEFAULT_POOLS));
     Ok(Json(Pools { pools, total }))
 }
@@ -81,7 +87,7 @@ async fn live() -> Json<serde_json::Value> {
 }
 
 async fn ready(State(api): State<Arc<Api>>) -> Response {
-    let draining = api.host.is_draining().then(|| "draining".to_owned());
+    let draining = api.is_draining().then(|| "draining".to_owned());
     match draining.or_else(|| (api.phase)()) {
         None => Json(json!({ "ready": true })).into_response(),
         Some(phase) => {
@@ -112,5 +118,5 @@ async fn refuse_browsers(request: Request, next: Next) -> Response {
 }
 
 fn state(api: &Api) -> AppState {
-    if api.host.is_draining() { AppState::Draining } else { AppState::Ready }
+    if api.is_draining() { AppState::Draining } else { AppState::Ready }
 }

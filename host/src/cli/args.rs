@@ -82,21 +82,29 @@ pub(super) struct InspectArgs {
     pub(super) permissions: Permissions,
 }
 
-#[derive(Debug, Args)]
-#[command(
-    override_usage = "wasmhost run [OPTIONS] [TARGET [--NAME VALUE]...]",
-    after_help = "\
+/// What stands in the help of the verbs that take a target with options of its own.
+macro_rules! after_target {
+    () => {
+        "\
 Everything after TARGET belongs to what it names:
   --name value, --name=value   a parameter of the class or an argument of the method
   --flag, --no-flag            the same for a bool
   --args FILE                  names and values from a JSON object, `-` for standard input
   --help                       its own parameters and arguments
+"
+    };
+}
+
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "wasmhost run [OPTIONS] [TARGET [--NAME VALUE]...]",
+    after_help = concat!(after_target!(), "\
 A command (`wasi:cli/run`) takes its arguments as they are, after `--`.
 
 Examples:
   wasmhost run examples/parameterized::my-class.baz --foo hedgehog --bar 7
   wasmhost run examples/entrypoint --foo 1 --bar hello
-  wasmhost run tool.wasm -- --verbose input.txt"
+  wasmhost run tool.wasm -- --verbose input.txt")
 )]
 pub(super) struct RunArgs {
     /// Print the result as WAVE instead of JSON
@@ -270,19 +278,13 @@ fn domain(text: &str) -> Result<String, String> {
 #[derive(Debug, Args)]
 #[command(
     override_usage = "wasmhost call [OPTIONS] TARGET [--NAME VALUE]...",
-    after_help = "\
-Everything after TARGET belongs to what it names:
-  --name value, --name=value   a parameter of the class or an argument of the method
-  --flag, --no-flag            the same for a bool
-  --args FILE                  names and values from a JSON object, `-` for standard input
-  --help                       its own parameters and arguments
-
+    after_help = concat!(after_target!(), "
 Without --data-dir or --socket the server is the running one that has the app.
 
 Examples:
   wasmhost call parameterized --foo hedgehog --bar 7
   wasmhost call -r parameterized/my-class.baz --foo fox --qux override
-  wasmhost call parameterized/baz --help"
+  wasmhost call parameterized/baz --help")
 )]
 pub(super) struct CallArgs {
     /// Print a string without quotes

@@ -145,6 +145,9 @@ impl Serving {
     async fn drain(mut self) {
         let deadline = Instant::now() + self.drain_timeout;
         self.readiness.drain();
+        if let Some(control) = &self.control {
+            control.begin_drain();
+        }
         self.server.begin_drain();
         let mut drained = std::pin::pin!(self.server.drain(self.drain_timeout));
         let cut = match tokio::time::timeout(DRAIN_PATIENCE, &mut drained).await {
@@ -172,9 +175,6 @@ impl Serving {
 fn control(host: &Host, args: &ServeArgs, readiness: &Readiness) -> Result<Option<Control>, Error> {
     let readiness = readiness.clone();
     let phase = move || {
-        if readiness.is_draining() {
-            return Some("draining".to_owned());
-        }
         let phases = readiness.phases();
         let (app, phase) = phases.first_key_value()?;
         Some(format!("{phase} {app}"))
