@@ -212,7 +212,7 @@ impl Live {
 
     async fn build(&mut self) -> Result<()> {
         let blueprint = self.blueprint.clone();
-        self.begin(Step::Build)?;
+        begin(&mut self.life, Step::Build)?;
         let mut built = Ok(());
         for build in &blueprint.builds {
             built = self.hook(build, Vec::new(), Span::build(&blueprint.bounds)).await;
@@ -226,7 +226,7 @@ impl Live {
 
     async fn enter(&mut self, parameters: Vec<Value>) -> Result<()> {
         let blueprint = self.blueprint.clone();
-        self.begin(Step::Enter)?;
+        begin(&mut self.life, Step::Enter)?;
         let entered = match &blueprint.enter {
             None => Ok(()),
             Some(enter) => self.hook(enter, parameters, Span::enter(&blueprint.bounds)).await,
@@ -246,28 +246,21 @@ impl Live {
     ///
     /// When the future is dropped the instance is of no more use: drop it, without `exit`.
     pub(crate) async fn call(&mut self, method: usize, arguments: Vec<Value>) -> Result<Value> {
-        let blueprint = self.blueprint.clone();
-        let function = &blueprint.methods[method];
-        let callee = match self.methods[method].take() {
+        // Borrowed piece by piece: a call counts no references that other threads count too.
+        let Self { store, instance, life, blueprint, methods, .. } = self;
+        let function = &*blueprint.methods[method];
+        let callee = match &mut methods[method] {
             Some(callee) => callee,
-            None => self.callee(function)?,
+            none => none.insert(callee(store, instance, function)?),
         };
-        let returned = match callee.prepare(function, arguments, &blueprint.bounds.values) {
-            Ok(prepared) => match self.begin(Step::Call) {
-                Ok(()) => {
-                    let returned = self.run(function, &callee, prepared, Span::method(&blueprint.bounds)).await;
-                    self.life.end(match &returned {
-                        Ok(Returned::Value(_)) => Outcome::Returned,
-                        Ok(Returned::Error(_)) => Outcome::ReturnedError,
-                        Err(_) => Outcome::Broke,
-                    });
-                    returned
-                }
-                Err(error) => Err(error),
-            },
-            Err(error) => Err(error),
-        };
-        self.methods[method] = Some(callee);
+        let arguments = callee.prepare(function, arguments, &blueprint.bounds.values)?;
+        begin(life, Step::Call)?;
+        let returned = run(store, blueprint, function, callee, arguments, Span::method(&blueprint.bounds)).await;
+        life.end(match &returned {
+            Ok(Returned::Value(_)) => Outcome::Returned,
+            Ok(Returned::Error(_)) => Outcome::ReturnedError,
+            Err(_) => Outcome::Broke,
+        });
         unwrap(function, returned?)
     }
 
@@ -280,7 +273,7 @@ impl Live {
         let blueprint = self.blueprint.clone();
         match &blueprint.exit {
             Some(exit) if self.life.is_ready() => {
-                self.begin(Step::Exit)?;
+                begin(&mut self.life, Step::Exit)?;
                 let exited = self.hook(exit, Vec::new(), Span::exit(&blueprint.bounds)).await;
                 self.life.end(if exited.is_ok() { Outcome::Returned } else { Outcome::Broke });
                 exited
@@ -291,7 +284,7 @@ impl Live {
 
     /// Runs a command's `run` function, of the type `func() -> result`, without a time limit. Gives its exit code.
     pub(crate) async fn run_command(&mut self, run: &ComponentExportIndex) -> Result<i32> {
-        let func = self.lookup(run)?;
+        let func = lookup(&mut self.store, &self.instance, run)?;
         let blueprint = self.blueprint.clone();
         let span = Span::entrypoint();
         let armed = span.arm(&mut self.store);
@@ -308,9 +301,10 @@ impl Live {
 
     /// Calls an entrypoint `main`, without a time limit.
     pub(crate) async fn run_main(&mut self, main: &Function, arguments: Vec<Value>) -> Result<Value> {
-        let callee = self.callee(main)?;
-        let prepared = callee.prepare(main, arguments, &self.blueprint.bounds.values)?;
-        unwrap(main, self.run(main, &callee, prepared, Span::entrypoint()).await?)
+        let Self { store, instance, blueprint, .. } = self;
+        let callee = callee(store, instance, main)?;
+        let arguments = callee.prepare(main, arguments, &blueprint.bounds.values)?;
+        unwrap(main, run(store, blueprint, main, &callee, arguments, Span::entrypoint()).await?)
     }
 
     /// Whether the instance can take another call.
@@ -328,39 +322,49 @@ impl Live {
         self.memory_bytes().saturating_sub(self.image_bytes)
     }
 
-    fn begin(&mut self, step: Step) -> Result<()> {
-        self.life.begin(step).map_err(|error| Error::new(ErrorKind::Conflict, error.to_string()))
-    }
-
-    fn lookup(&mut self, index: &ComponentExportIndex) -> Result<Func> {
-        self.instance
-            .get_func(&mut self.store, index)
-            .ok_or_else(|| Error::internal("an exported function is not in the instance of its own component"))
-    }
-
-    fn callee(&mut self, function: &Function) -> Result<Callee> {
-        let func = self.lookup(&function.index)?;
-        Ok(Callee::new(func, function, &self.store))
-    }
-
     /// Runs a hook: its own error is a failure like any other.
     async fn hook(&mut self, hook: &Function, arguments: Vec<Value>, span: Span) -> Result<()> {
-        let callee = Callee::Untyped(self.lookup(&hook.index)?);
-        let prepared = callee.prepare(hook, arguments, &self.blueprint.bounds.values)?;
-        unwrap(hook, self.run(hook, &callee, prepared, span).await?).map(|_| ())
+        let Self { store, instance, blueprint, .. } = self;
+        let callee = Callee::Untyped(lookup(store, instance, &hook.index)?);
+        let arguments = callee.prepare(hook, arguments, &blueprint.bounds.values)?;
+        unwrap(hook, run(store, blueprint, hook, &callee, arguments, span).await?).map(|_| ())
     }
+}
 
-    async fn run(&mut self, function: &Function, callee: &Callee, arguments: Prepared, span: Span) -> Result<Returned> {
-        let blueprint = self.blueprint.clone();
-        let armed = span.arm(&mut self.store);
-        let attempt =
-            blueprint.bounded(&span, armed, pin!(callee.call(&mut self.store, arguments, &function.result))).await;
-        match attempt {
-            Attempt::Done(Ok(returned)) => Ok(returned),
-            other => {
-                let what = format!("`{}`", function.name);
-                Err(failure::explain(other.map(|_| ()), self.store.data_mut(), &what, &span, &blueprint.bounds))
-            }
+fn begin(life: &mut Lifecycle, step: Step) -> Result<()> {
+    life.begin(step).map_err(|error| Error::new(ErrorKind::Conflict, error.to_string()))
+}
+
+fn lookup(
+    store: &mut Store<State>,
+    instance: &wasmtime::component::Instance,
+    index: &ComponentExportIndex,
+) -> Result<Func> {
+    instance
+        .get_func(store, index)
+        .ok_or_else(|| Error::internal("an exported function is not in the instance of its own component"))
+}
+
+fn callee(store: &mut Store<State>, instance: &wasmtime::component::Instance, function: &Function) -> Result<Callee> {
+    Ok(Callee::new(lookup(store, instance, &function.index)?, function, store))
+}
+
+/// Runs one function of the guest, within its time.
+async fn run(
+    store: &mut Store<State>,
+    blueprint: &Blueprint,
+    function: &Function,
+    callee: &Callee,
+    arguments: Prepared,
+    span: Span,
+) -> Result<Returned> {
+    let armed = span.arm(store);
+    let attempt = blueprint.bounded(&span, armed, pin!(callee.call(store, arguments, &function.result))).await;
+    match attempt {
+        Attempt::Done(Ok(returned)) => Ok(returned),
+        other => {
+            let what = format!("`{}`", function.name);
+            Err(failure::explain(other.map(|_| ()), store.data_mut(), &what, &span, &blueprint.bounds))
         }
     }
 }

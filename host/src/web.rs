@@ -21,10 +21,11 @@ mod table;
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use arc_swap::{ArcSwap, Guard};
 use http::{Request, Response};
 use http_body::Body as HttpBody;
 
@@ -60,7 +61,7 @@ struct Shared {
     layout: Layout,
     body_timeout: Duration,
     readiness: Readiness,
-    table: Arc<RwLock<Arc<Table>>>,
+    table: Arc<ArcSwap<Table>>,
 }
 
 impl Host {
@@ -119,12 +120,12 @@ impl WebService {
     }
 
     /// Answers a request, without a box around it.
-    pub(crate) async fn respond<B>(self, request: Request<B>) -> Response<Body>
+    pub(crate) async fn respond<B>(&self, request: Request<B>) -> Response<Body>
     where
         B: HttpBody,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        request::respond(self.shared, request).await
+        request::respond(&self.shared, request).await
     }
 
     fn with(mut self, change: impl FnOnce(&mut Shared)) -> Self {
@@ -139,21 +140,18 @@ impl WebService {
 
 impl Shared {
     /// What is served now.
-    fn table(&self) -> Arc<Table> {
+    fn table(&self) -> Guard<Arc<Table>> {
         let generation = self.host.apps_generation();
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let table = self.table.load();
         if table.generation == generation { table } else { self.rebuild(generation) }
     }
 
     /// Works the table out anew. `generation` was read before the apps are, so that no change of them is lost.
     #[cold]
-    fn rebuild(&self, generation: u64) -> Arc<Table> {
+    fn rebuild(&self, generation: u64) -> Guard<Arc<Table>> {
         let table = Arc::new(Table::new(generation, &self.host.apps(), &self.layout));
-        let mut current = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        if current.generation <= generation {
-            *current = table.clone();
-        }
-        table
+        self.table.rcu(|current| if current.generation <= generation { table.clone() } else { current.clone() });
+        Guard::from_inner(table)
     }
 }
 
@@ -184,7 +182,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        ResponseFuture(Box::pin(self.clone().respond(request)))
+        let service = self.clone();
+        ResponseFuture(Box::pin(async move { service.respond(request).await }))
     }
 }
 

@@ -110,8 +110,9 @@ impl Live {
     ///
     /// `internal` when a method is not in the instance after all.
     pub(crate) fn share(mut self) -> Result<(SharedLive, impl Future<Output = ()> + Send + 'static)> {
-        let methods = self.blueprint.methods.clone();
-        let callees = methods.iter().map(|method| self.callee(method)).collect::<Result<_>>()?;
+        let Self { store, instance, blueprint, .. } = &mut self;
+        let callees = blueprint.methods.iter().map(|method| super::callee(store, instance, method));
+        let callees = callees.collect::<Result<_>>()?;
         let inside = Arc::new(Inside {
             blueprint: self.blueprint.clone(),
             callees,

@@ -3,9 +3,15 @@
 use std::borrow::Borrow;
 use std::fmt;
 
+use smallvec::SmallVec;
+
+/// Bytes of a key that stand in the map itself: a short string and a few numbers. A longer key costs the look-up of one
+/// among many pools a further miss of the cache.
+const INLINE_BYTES: usize = 24;
+
 /// Which pool of a class: equal exactly if the parameters are, with defaults filled in. At most 16 KiB.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Key(Box<[u8]>);
+pub(crate) struct Key(SmallVec<[u8; INLINE_BYTES]>);
 
 impl From<&[u8]> for Key {
     fn from(bytes: &[u8]) -> Self {

@@ -15,12 +15,15 @@ use super::{Signature, Value, describe};
 /// The most that all parameters together may take, encoded.
 pub(crate) const MAX_KEY_BYTES: usize = 16 * 1024;
 
+/// Room for most keys, so that they are written without moving.
+const TYPICAL_KEY_BYTES: usize = 64;
+
 /// Encodes the parameters of a pool, given in the order of their declaration.
 ///
 /// # Errors
 /// NaN or a repeated key of a map, by the parameter's name, and parameters of more than [`MAX_KEY_BYTES`].
 pub(crate) fn encode(signature: &Signature, values: &[Value]) -> Result<Vec<u8>, ValueError> {
-    let mut key = Vec::new();
+    let mut key = Vec::with_capacity(TYPICAL_KEY_BYTES);
     for ((name, shape), value) in signature.iter().zip(values) {
         let path = Path::Name(name);
         match (value, shape) {

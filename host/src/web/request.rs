@@ -1,7 +1,5 @@
 //! One request, from its head to its answer.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, ORIGIN};
 use http::request::Parts;
@@ -23,20 +21,20 @@ use crate::values::inputs::Inputs;
 const HEALTH: &str = "/.well-known/wasmhost/";
 
 /// Answers a request.
-pub(super) async fn respond<B>(shared: Arc<Shared>, request: Request<B>) -> Response<Body>
+pub(super) async fn respond<B>(shared: &Shared, request: Request<B>) -> Response<Body>
 where
     B: HttpBody,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (head, body) = request.into_parts();
     let mut response = match head.uri.path().strip_prefix(HEALTH) {
-        Some(what) => health(&shared, what),
+        Some(what) => health(shared, what),
         None => {
             let span = match tracing::enabled!(tracing::Level::DEBUG) {
                 true => tracing::debug_span!("request", verb = %head.method, path = head.uri.path()),
                 false => tracing::Span::none(),
             };
-            for_an_app(&shared, &head, body).instrument(span).await.unwrap_or_else(Problem::into_response)
+            for_an_app(shared, &head, body).instrument(span).await.unwrap_or_else(Problem::into_response)
         }
     };
     if head.version >= Version::HTTP_2 {

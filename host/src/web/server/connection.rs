@@ -53,6 +53,8 @@ impl Connections {
         let heads = Arc::new(Heads::default());
         http.timer(HeadTimer::new(heads.clone(), options.header_timeout, options.idle_timeout));
         let stream = TokioIo::new(Stream::new(stream, heads.clone(), options.write_timeout));
+        // A count of this connection's own: that of the service is in the way of all that other threads do with it.
+        let service = Arc::new(service);
         let answer = move |request: Request<Incoming>| {
             let service = service.clone();
             async move { Ok::<_, Infallible>(service.respond(request).await) }
