@@ -106,7 +106,18 @@ impl<K: Keeper> Pool<K> {
         &self.parameters
     }
 
-    /// The instances, the callers and what happened, with the bytes charged for entered instances and the last start's error.
+    /// The canonical bytes of [`parameters`](Self::parameters).
+    #[cfg(feature = "cli")]
+    pub(crate) fn key(&self) -> &[u8] {
+        self.key.bytes()
+    }
+
+    /// The instances, the callers and what happened.
+    pub(crate) fn counts(&self) -> Counts {
+        self.lock().policy.counts()
+    }
+
+    /// As [`counts`](Self::counts), with the bytes charged for entered instances and the last start's error.
     pub(crate) fn report(&self) -> (Counts, u64, Option<Error>) {
         let inner = self.lock();
         let bytes = inner.policy.live().map(|slot| inner.charged.get(slot).copied().unwrap_or(0)).sum();
@@ -506,7 +517,7 @@ impl<K: Keeper> AnyPool for Pool<K> {
 
 impl<K: Keeper> fmt::Debug for Pool<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("key", &self.key).field("counts", &self.lock().policy.counts()).finish()
+        f.debug_struct("Pool").field("key", &self.key).field("counts", &self.counts()).finish()
     }
 }
 
