@@ -14,7 +14,7 @@ use super::key::Key;
 use super::lease::Lease;
 use super::passage::{Leaving, Start, drawn};
 use super::policy::{Acquired, Counts, Fate, Policy, Released, Slot, Ticket};
-use super::{AnyPool, Event, Held, Keeper, PoolMap, PoolsShared, Started, home, now};
+use super::{AnyPool, Event, Exit, Held, Keeper, PoolMap, PoolsShared, Started, home, now};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The instances of one class with one set of parameters.
@@ -371,8 +371,8 @@ impl<K: Keeper> Pool<K> {
         }
         let pool = self.clone();
         self.shared.app.host.tasks.spawn(async move {
-            let leaving = Leaving { pool, slot, stake: seated.stake };
-            leaving.pool.shared.keeper.exit(seated.instance).await;
+            let mut leaving = Leaving { pool, slot, stake: seated.stake, exit: Exit::Failed };
+            leaving.exit = leaving.pool.shared.keeper.exit(seated.instance).await;
         });
     }
 

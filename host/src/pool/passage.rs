@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::budget::{Stake, Waited};
 use super::members::Pool;
 use super::policy::Slot;
-use super::{Event, Keeper, now};
+use super::{Event, Exit, Keeper, now};
 use crate::error::{Error, ErrorKind};
 
 /// A start under way; dropped before its end it has failed.
@@ -75,11 +75,13 @@ pub(super) struct Leaving<K: Keeper> {
     pub(super) pool: Arc<Pool<K>>,
     pub(super) slot: Slot,
     pub(super) stake: Option<Stake>,
+    /// A failure until its end has come: it may be dropped before.
+    pub(super) exit: Exit,
 }
 
 impl<K: Keeper> Drop for Leaving<K> {
     fn drop(&mut self) {
-        self.pool.shared.keeper.note(Event::Exited);
+        self.pool.shared.keeper.note(Event::Exited(self.exit));
         // First of all, so that a start which comes next finds the place free.
         self.stake = None;
         let mut inner = self.pool.lock();

@@ -53,12 +53,13 @@ impl Keeper for FakeKeeper {
         Ok(Started { id, instance: Held::Exclusive(Box::new(fake)) })
     }
 
-    async fn exit(&self, instance: Held<Self>) {
+    async fn exit(&self, instance: Held<Self>) -> Exit {
         let Held::Exclusive(fake) = instance else { unreachable!("none is shared") };
         assert!(fake.is_sound && !fake.is_called);
         self.journal.lock().unwrap().exited.push(fake.id);
         tokio::time::sleep(self.exit).await;
         self.alive.fetch_sub(1, Ordering::Relaxed);
+        Exit::Ok
     }
 
     fn is_sound(&self, instance: &Held<Self>) -> bool {
