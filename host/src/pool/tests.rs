@@ -34,6 +34,7 @@ struct FakeKeeper {
     enter: Duration,
     exit: Duration,
     fails: AtomicBool,
+    panics: AtomicBool,
 }
 
 impl Keeper for FakeKeeper {
@@ -44,6 +45,7 @@ impl Keeper for FakeKeeper {
     async fn start(&self, tuple: &u32) -> Result<Started<Self>> {
         self.journal.lock().unwrap().entered.push(*tuple);
         tokio::time::sleep(self.enter).await;
+        assert!(!self.panics.load(Ordering::Relaxed), "a start panics on demand");
         if self.fails.load(Ordering::Relaxed) {
             return Err(Error::new(ErrorKind::EnterFailed, "`enter` failed: no"));
         }
@@ -101,6 +103,7 @@ impl Bed {
             enter,
             exit: Duration::from_millis(5),
             fails: AtomicBool::new(false),
+            panics: AtomicBool::new(false),
         };
         Pools::new(keeper, settings, self.budget.app(app, now()))
     }
@@ -201,6 +204,29 @@ async fn a_failing_start_tells_all_who_wait_and_is_left_alone() {
     assert_eq!(bed.entered().len(), 1, "nothing is tried before the step is over");
     tokio::time::advance(Duration::from_secs(1)).await;
     class.keeper().fails.store(false, Ordering::Relaxed);
+    call(&class, 1, MS).await.unwrap();
+    bed.exit_all().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_panics_is_one_that_failed_and_no_shutdown() {
+    let bed = Bed::new(host(100));
+    let class = Arc::new(bed.class("a", settings(4), MS));
+    class.keeper().panics.store(true, Ordering::Relaxed);
+    let mut herd = JoinSet::new();
+    for _ in 0..100 {
+        let class = class.clone();
+        herd.spawn(async move { call(&class, 1, MS).await.unwrap_err() });
+    }
+    for error in herd.join_all().await {
+        assert_eq!((error.kind(), error.retry_after()), (ErrorKind::Internal, Some(Duration::from_secs(1))));
+    }
+    assert_eq!(bed.budget.usage(), (0, 0), "its place has come back");
+    let pool = class.iter().next().unwrap();
+    assert_eq!((pool.counts().failed_starts, bed.entered().len()), (1, 1));
+    assert_eq!(call(&class, 1, MS).await.unwrap_err().kind(), ErrorKind::Internal, "it backs off");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    class.keeper().panics.store(false, Ordering::Relaxed);
     call(&class, 1, MS).await.unwrap();
     bed.exit_all().await;
 }
