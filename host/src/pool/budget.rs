@@ -8,12 +8,16 @@
 //!             queue, the app with the fewest instances first ───┘
 //! ```
 
+mod eviction;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+
+use eviction::Looks;
 
 use super::AnyPool;
 use super::rate::Bucket;
@@ -35,8 +39,7 @@ pub(crate) struct Budget {
     charged_bytes: AtomicU64,
     /// What of it is about to come back: instances that exit.
     leaving_bytes: AtomicU64,
-    /// False while no pool has an idle instance, so that those who look for one need not ask every pool.
-    has_idle: AtomicBool,
+    looks: Looks,
     /// Instances that exit for the sake of a start that waits.
     leaving: AtomicUsize,
     apps: Mutex<HashMap<String, Weak<AppBudget>>>,
@@ -120,7 +123,7 @@ impl Budget {
             starved: AtomicUsize::new(0),
             charged_bytes: AtomicU64::new(0),
             leaving_bytes: AtomicU64::new(0),
-            has_idle: AtomicBool::new(false),
+            looks: Looks::default(),
             leaving: AtomicUsize::new(0),
             apps: Mutex::default(),
             populated: Mutex::default(),
@@ -188,70 +191,6 @@ impl Budget {
         lock(&self.populated).remove(&pool.address());
     }
 
-    /// Evicts idle instances while there is less memory than there should be, or somebody waits for a place.
-    pub(super) fn relieve(&self) {
-        while self.is_over_memory() {
-            if !self.evict(None, |app| app.charged_bytes.load(Ordering::Relaxed)) {
-                break;
-            }
-        }
-        while self.starved.load(Ordering::Acquire) > self.leaving.load(Ordering::Relaxed) {
-            let usage = |app: &AppBudget| u64::from(app.instances.load(Ordering::Relaxed));
-            if !self.asking().iter().any(|app| self.evict(Some(app), usage)) {
-                break;
-            }
-        }
-        // Memory may have come back without a place.
-        if self.starved.load(Ordering::Acquire) > 0 {
-            self.grant();
-        }
-    }
-
-    /// Whether [`relieve`](Self::relieve) has anything to do.
-    pub(super) fn is_strained(&self) -> bool {
-        self.starved.load(Ordering::Acquire) > 0 || self.is_over_memory()
-    }
-
-    fn is_over_memory(&self) -> bool {
-        let staying =
-            self.charged_bytes.load(Ordering::Relaxed).saturating_sub(self.leaving_bytes.load(Ordering::Relaxed));
-        staying > self.limits.memory_bytes
-    }
-
-    /// The apps that wait for places, the one with the fewest instances first.
-    fn asking(&self) -> Vec<Arc<AppBudget>> {
-        let mut apps: Vec<_> = lock(&self.places).lines.iter().map(|line| line.app.clone()).collect();
-        apps.sort_by_key(|app| app.instances.load(Ordering::Relaxed));
-        apps
-    }
-
-    /// Evicts the least recently used idle instance of the app that uses most. On behalf of an app, only what is its own,
-    /// or of an app that uses more than it: who keeps to a share keeps it.
-    fn evict(&self, asking: Option<&Arc<AppBudget>>, usage: impl Fn(&AppBudget) -> u64) -> bool {
-        // Before the pools are asked, so that what becomes idle meanwhile is not overlooked.
-        if !self.has_idle.swap(false, Ordering::SeqCst) {
-            return false;
-        }
-        let pools: Vec<_> = lock(&self.populated).values().cloned().collect();
-        let idle: Vec<_> = pools.iter().filter_map(|pool| Some((pool, pool.oldest_idle()?))).collect();
-        if !idle.is_empty() {
-            self.note_idle();
-        }
-        let allowed = idle.into_iter().filter(|(pool, _)| match asking {
-            Some(asking) => Arc::ptr_eq(asking, pool.app()) || usage(pool.app()) > usage(asking),
-            None => true,
-        });
-        let victim = allowed.max_by_key(|(pool, since)| (usage(pool.app()), std::cmp::Reverse(*since)));
-        victim.is_some_and(|(pool, _)| pool.clone().evict(asking.is_some()))
-    }
-
-    /// Says that there is an idle instance.
-    pub(super) fn note_idle(&self) {
-        if !self.has_idle.load(Ordering::SeqCst) {
-            self.has_idle.store(true, Ordering::SeqCst);
-        }
-    }
-
     /// Hands free places to those who wait.
     fn grant(&self) {
         loop {
@@ -278,12 +217,18 @@ impl Budget {
 }
 
 impl Places {
+    /// The apps that wait for places.
+    fn asking(&self) -> impl Iterator<Item = &Arc<AppBudget>> {
+        self.lines.iter().map(|line| &line.app)
+    }
+
     fn ask(&mut self, app: &Arc<AppBudget>, grant: oneshot::Sender<Stake>) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         let line = match self.lines.iter_mut().position(|line| Arc::ptr_eq(&line.app, app)) {
             Some(index) => &mut self.lines[index],
             None => {
+                app.host.looks.shares_changed();
                 self.lines.push(Line { app: app.clone(), starts: BTreeMap::new() });
                 self.lines.last_mut().expect("it was pushed just now")
             }
@@ -470,6 +415,7 @@ pub(super) enum Waited {
 impl Stake {
     fn new(app: Arc<AppBudget>) -> Self {
         app.instances.fetch_add(1, Ordering::Relaxed);
+        app.host.looks.shares_changed();
         let mut stake = Self { app, bytes: 0, is_leaving: false, is_making_room: false, grants: true };
         stake.charge(0);
         stake
@@ -504,6 +450,7 @@ impl Drop for Stake {
     fn drop(&mut self) {
         let host = &self.app.host;
         self.app.instances.fetch_sub(1, Ordering::Relaxed);
+        host.looks.shares_changed();
         self.app.charged_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
         host.charged_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
         if self.is_leaving {

@@ -229,16 +229,7 @@ impl<K: Keeper> Pool<K> {
         if rests {
             self.shared.app.wake_held_up();
         }
-        self.relieve();
-    }
-
-    /// After something has become idle or gone.
-    fn relieve(&self) {
-        let host = &self.shared.app.host;
-        host.note_idle();
-        if host.is_strained() {
-            host.relieve();
-        }
+        self.shared.app.host.relieve_after(&**self);
     }
 
     /// Lets a shared instance take no more calls, if it is this one and has calls in it.
@@ -387,7 +378,7 @@ impl<K: Keeper> Pool<K> {
         let rest = inner.put_back(slot, seated, memory_bytes);
         self.settle(inner, now);
         drop(rest);
-        self.relieve();
+        self.shared.app.host.relieve_after(&**self);
     }
 
     pub(super) fn start_failed(self: &Arc<Self>, slot: Slot, error: &Error) {

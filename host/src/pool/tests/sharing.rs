@@ -1,5 +1,7 @@
 //! What pools have of one host: places, memory, and the bounds of each app.
 
+use std::sync::atomic::AtomicUsize;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -36,6 +38,95 @@ async fn a_busy_instance_is_never_evicted_and_a_modest_app_keeps_its_own() {
     // Modest takes a place from the one who has most, the one used least recently.
     call(&modest, 2, MS).await.unwrap();
     assert_eq!(call(&modest, 1, MS).await.unwrap(), kept);
+    bed.exit_all().await;
+}
+
+/// A pool that has nothing to give, and counts how often it is looked at.
+#[derive(Debug)]
+struct Bystander {
+    app: Arc<AppBudget>,
+    looks: AtomicUsize,
+}
+
+impl Bystander {
+    fn of(bed: &Bed) -> Arc<Self> {
+        let bystander = Arc::new(Self { app: bed.budget.app("bystander", now()), looks: AtomicUsize::new(0) });
+        bed.budget.populate(bystander.clone());
+        bystander
+    }
+
+    fn looks(&self) -> usize {
+        self.looks.load(Ordering::Relaxed)
+    }
+}
+
+impl AnyPool for Bystander {
+    fn app(&self) -> &Arc<AppBudget> {
+        &self.app
+    }
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+    fn oldest_idle(&self) -> Option<Instant> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+    fn evict(self: Arc<Self>, _: bool) -> bool {
+        unreachable!("it has nothing")
+    }
+    fn poke(self: Arc<Self>) {}
+    fn visit(self: Arc<Self>, _: Instant) {}
+    fn retire(self: Arc<Self>) {}
+    fn abandon(self: Arc<Self>) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_host_looks_for_what_may_go_only_when_there_may_be_something() {
+    let bed = Bed::new(host(4));
+    let (greedy, modest) = (Arc::new(bed.class("greedy", settings(4), MS)), bed.class("modest", settings(4), MS));
+    let kept = call(&modest, 0, MS).await.unwrap();
+    let mut busy = Vec::new();
+    for tuple in 0..3 {
+        busy.push(lease(&greedy, tuple).await.unwrap());
+    }
+    let bystander = Bystander::of(&bed);
+    let mut waits = JoinSet::new();
+    for tuple in 3..100 {
+        let greedy = greedy.clone();
+        waits.spawn(async move { call(&greedy, tuple, MS).await });
+    }
+    tokio::time::sleep(MS).await;
+    assert_eq!(bystander.looks(), 1, "one for all who came to wait");
+    for _ in 0..1_000 {
+        assert_eq!(call(&modest, 0, MS).await.unwrap(), kept);
+    }
+    assert_eq!(bystander.looks(), 1, "what became idle may not go");
+    drop(busy.pop());
+    assert_eq!(bystander.looks(), 3, "what became idle now may, and there is no more of it");
+    assert!(waits.join_all().await.iter().all(Result::is_ok));
+    assert_eq!(call(&modest, 0, MS).await.unwrap(), kept);
+    drop(busy);
+    bed.exit_all().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn memory_that_nothing_can_give_back_is_not_looked_for_after_every_call() {
+    let bed = Bed::new(PoolLimits { memory_bytes: 1 << 20, ..host(4) });
+    let class = bed.class("a", settings(4), MS);
+    class.keep(&0u32.to_le_bytes(), 1, || 0).unwrap();
+    let grow = async |bytes| fake(&mut lease(&class, 0).await.unwrap()).memory_bytes.store(bytes, Ordering::Relaxed);
+    grow(2 << 20).await;
+    let bystander = Bystander::of(&bed);
+    for _ in 0..1_000 {
+        call(&class, 0, MS).await.unwrap();
+    }
+    assert!(bystander.looks() <= 1, "{}", bystander.looks());
+    // With less memory in use others run, and go again when it is short.
+    grow(0).await;
+    call(&class, 1, MS).await.unwrap();
+    grow(2 << 20).await;
+    tokio::time::sleep(MS * 10).await;
+    assert_eq!(bed.exited(), [2]);
     bed.exit_all().await;
 }
 
