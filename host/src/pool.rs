@@ -63,8 +63,8 @@ pub(crate) trait Keeper: Send + Sync + Sized + 'static {
     /// Starts an instance and enters it.
     fn start(&self, parameters: &Self::Parameters) -> impl Future<Output = Result<Started<Self>>> + Send;
 
-    /// Ends an instance that is entered, sound and idle.
-    fn exit(&self, instance: Held<Self>) -> impl Future<Output = ()> + Send;
+    /// Ends an instance that is entered, sound and idle, and says whether its `exit` went well: gone it is either way.
+    fn exit(&self, instance: Held<Self>) -> impl Future<Output = Exit> + Send;
 
     /// Whether the instance may be used again.
     fn is_sound(&self, instance: &Held<Self>) -> bool;
@@ -92,6 +92,15 @@ pub(crate) enum Held<K: Keeper> {
     Shared(Arc<K::Shared>),
 }
 
+/// How an instance ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Its `exit` went well, or it has none.
+    Ok,
+    /// Its `exit` failed, was too slow, or was cut off.
+    Failed,
+}
+
 /// Something that happened to an instance outside of any call.
 #[derive(Debug)]
 pub(crate) enum Event<'a> {
@@ -99,8 +108,8 @@ pub(crate) enum Event<'a> {
     Started { took: Duration, error: Option<&'a Error> },
     /// An idle instance had to go for the sake of others.
     Evicted,
-    /// An instance is gone in order.
-    Exited,
+    /// An instance was let out, and is gone.
+    Exited(Exit),
 }
 
 /// What the host's budget asks of a pool, whatever it keeps.

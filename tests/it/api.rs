@@ -37,7 +37,11 @@ impl Served {
 
     /// With the app `parameterized`.
     pub(crate) async fn parameterized() -> Self {
-        let served = Self::new();
+        Self::parameterized_with(|builder| builder).await
+    }
+
+    async fn parameterized_with(configure: impl FnOnce(HostBuilder) -> HostBuilder) -> Self {
+        let served = Self::with(configure);
         example("parameterized");
         served.host.host.publish(&served.host.host.load(root().join("examples/parameterized")).await.unwrap());
         served
@@ -285,10 +289,37 @@ async fn apps_describe_themselves() {
         (&method["web"], &method["gives"], &method["async"]),
         (&json!("GET /"), &json!("string"), &json!(false))
     );
-    let pools = served.get("/v1/apps/parameterized/pools?limit=5&class=my-class").await.json();
-    assert!(pools["pools"].is_array() && pools["total"].is_u64(), "{pools}");
     assert_eq!(served.get("/v1/ready").await.json(), json!({"ready": true}));
     assert_eq!(served.get("/v1/live").await.json()["pid"], std::process::id());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_pools_those_with_most_to_do_are_listed_and_all_are_counted() {
+    let served = Served::parameterized_with(|builder| builder.max_instances(30)).await;
+    // Thirty tuples, some called more often than others.
+    for bar in 0..30 {
+        for _ in 0..1 + bar % 3 {
+            let body = json!({"text": {"foo": "a", "bar": bar.to_string()}}).to_string();
+            assert_eq!(served.ask("POST", BAZ, &body).await.status, 200);
+        }
+    }
+    let listed = async |query: &str| {
+        let answer = served.get(&format!("/v1/apps/parameterized/pools{query}")).await.json();
+        assert_eq!(answer["total"], 30, "{answer}");
+        answer["pools"].as_array().unwrap().clone()
+    };
+    let all = listed("").await;
+    let bars =
+        |pools: &[Value]| pools.iter().map(|pool| pool["parameters"]["bar"].as_i64().unwrap()).collect::<Vec<_>>();
+    let calls: Vec<_> = all.iter().map(|pool| pool["calls"].as_u64().unwrap()).collect();
+    assert_eq!(calls, [[3; 10], [2; 10], [1; 10]].concat());
+    assert_eq!(bars(&all)[..10], [11, 14, 17, 20, 23, 26, 29, 2, 5, 8], "equals in the order of their text");
+    assert_eq!(bars(&listed("?limit=20&class=my-class").await), bars(&all)[..20]);
+    let cut = listed("?limit=5").await;
+    assert_eq!((cut.len(), bars(&cut)), (5, bars(&listed("?limit=5").await)), "the same each time");
+    assert!(cut.iter().all(|pool| pool["calls"] == 3), "{cut:?}");
+    assert!(listed("?limit=0").await.is_empty());
+    assert_eq!(listed("?limit=30").await, all);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

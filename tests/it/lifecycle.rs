@@ -175,9 +175,15 @@ async fn an_instance_exits_with_its_host_and_an_exit_that_fails_does_not_spoil_i
         let bound = class.bind(&("exit:print+err",)).unwrap();
         let text: String = bound.call("echo", &("hello",)).await.unwrap();
         assert_eq!(text, "hello", "{guest}");
+        class.bind(&("",)).unwrap().call::<_, ()>("noop", &()).await.unwrap();
         assert!(!host.printed.texts().contains(&"printed on stdout".to_owned()), "{guest}: it stays warm");
         host.host.shutdown().await;
         assert!(host.printed.texts().contains(&"printed on stdout".to_owned()), "{guest}: exit ran");
+        let metrics = host.host.metrics();
+        for outcome in ["ok", "failed"] {
+            let exits = format!(r#"wasmhost_exits_total{{app="{guest}",class="probe",outcome="{outcome}"}} 1"#);
+            assert!(metrics.contains(&exits), "{exits}: {metrics}");
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! Which request is answered by what.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -67,18 +66,8 @@ async fn pools(
 ) -> Result<Json<Pools>, Refused> {
     let Query(wanted) = query?;
     let app = api.host.app(&path?.0)?;
-    let mut pools = app.pools();
-    if let Some(class) = wanted.class {
-        let class = app.class(&class)?;
-        pools.retain(|pool| pool.class == class.name());
-    }
-    let total = pools.len();
-    // Those at work first, so that what is cut off is what matters least, and the same each time.
-    pools.sort_by_cached_key(|pool| {
-        let at_work = pool.instances.busy + pool.waiting;
-        (Reverse(at_work), Reverse(pool.calls), pool.class.clone(), pool.parameters.to_string())
-    });
-    pools.truncate(wanted.limit.unwrap_or(DEFAULT_POOLS));
+    let class = wanted.class.map(|class| app.class(&class)).transpose()?;
+    let (pools, total) = app.foremost_pools(class.as_ref(), wanted.limit.unwrap_or(DEFAULT_POOLS));
     Ok(Json(Pools { pools, total }))
 }
 

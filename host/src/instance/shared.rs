@@ -190,13 +190,12 @@ impl SharedLive {
     ///
     /// # Errors
     ///
-    /// What the hook failed with. The instance is gone all the same.
+    /// What the hook failed with, or why the instance was gone before it could run. It is gone all the same.
     pub(crate) async fn exit(&self) -> Result<()> {
         let (reply, exited) = oneshot::channel();
         match self.commands.send(Command::Exit(reply)) {
-            Ok(()) => exited.await.unwrap_or(Ok(())),
-            // It is gone already.
-            Err(_) => Ok(()),
+            Ok(()) => exited.await.unwrap_or_else(|_| Err(self.inside.failed())),
+            Err(_) => Err(self.inside.failed()),
         }
     }
 }

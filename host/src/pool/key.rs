@@ -13,6 +13,13 @@ const INLINE_BYTES: usize = 24;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key(SmallVec<[u8; INLINE_BYTES]>);
 
+impl Key {
+    #[cfg(feature = "cli")]
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl From<&[u8]> for Key {
     fn from(bytes: &[u8]) -> Self {
         Self(bytes.into())

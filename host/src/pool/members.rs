@@ -1,21 +1,25 @@
 //! One pool: its policy, and the instances and callers that the policy decides about.
 //!
 //! The lock is held for decisions only. What they ask for, handing over, starting, exiting, dropping, is done after it is
-//! released, because all of it may come back here.
+//! released (`settle`), because all of it may come back here.
+
+mod queue;
+mod settle;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use super::budget::{AppBudget, Queued, Stake, overloaded};
+use super::budget::{AppBudget, Stake};
 use super::key::Key;
 use super::lease::Lease;
-use super::passage::{Leaving, Start, drawn};
-use super::policy::{Acquired, Counts, Fate, Policy, Released, Slot, Ticket};
+use super::passage::drawn;
+use super::policy::{Acquired, Counts, Fate, Policy, Released, Slot};
 use super::{AnyPool, Event, Held, Keeper, PoolMap, PoolsShared, Started, home, now};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use queue::Waiting;
 
 /// The instances of one class with one set of parameters.
 pub(crate) struct Pool<K: Keeper> {
@@ -65,27 +69,6 @@ pub(super) enum Step<K: Keeper> {
     Closed,
 }
 
-/// A caller's place in the queue.
-pub(super) struct Waiting<K: Keeper> {
-    pool: Arc<Pool<K>>,
-    ticket: Ticket,
-    lease: oneshot::Receiver<Result<Lease<K>>>,
-    _queued: Queued,
-}
-
-/// What is to be done once the lock is released.
-struct Tasks<K: Keeper> {
-    grants: Vec<(Slot, Seated<K>, Waiter<K>)>,
-    starts: Vec<Slot>,
-    exits: Vec<(Slot, Seated<K>)>,
-    is_held_up: bool,
-    /// Rights to have one more instance at work that turned out not to be needed.
-    unused_wakes: usize,
-    visit: Option<Instant>,
-    populate: bool,
-    close: bool,
-}
-
 impl<K: Keeper> Pool<K> {
     pub(super) fn new(shared: Arc<PoolsShared<K>>, key: Key, parameters: K::Parameters, map: &Arc<PoolMap<K>>) -> Self {
         let inner = Inner {
@@ -106,7 +89,18 @@ impl<K: Keeper> Pool<K> {
         &self.parameters
     }
 
-    /// The instances, the callers and what happened, with the bytes charged for entered instances and the last start's error.
+    /// The canonical bytes of [`parameters`](Self::parameters).
+    #[cfg(feature = "cli")]
+    pub(crate) fn key(&self) -> &[u8] {
+        self.key.bytes()
+    }
+
+    /// The instances, the callers and what happened.
+    pub(crate) fn counts(&self) -> Counts {
+        self.lock().policy.counts()
+    }
+
+    /// As [`counts`](Self::counts), with the bytes charged for entered instances and the last start's error.
     pub(crate) fn report(&self) -> (Counts, u64, Option<Error>) {
         let inner = self.lock();
         let bytes = inner.policy.live().map(|slot| inner.charged.get(slot).copied().unwrap_or(0)).sum();
@@ -139,40 +133,6 @@ impl<K: Keeper> Pool<K> {
             self.shared.app.rest();
         }
         step
-    }
-
-    /// What is left for a caller who did not get an instance at once.
-    fn queue_up(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner<K>>, acquired: &Acquired, now: Instant) -> Step<K> {
-        let refusal = match *acquired {
-            Acquired::BackingOff(left) => {
-                let message = "no instance is started after the last failure";
-                let error = inner.last_error.clone().unwrap_or_else(|| Error::internal(message));
-                Some(error.with_retry_after(left))
-            }
-            Acquired::Full => {
-                let max = self.shared.settings.limits.max_waiting;
-                let message = format!("{max} callers wait for an instance already; the setting is `max-waiting`");
-                let error = overloaded(message, Duration::from_secs(1));
-                Some(error.with_limit("max-waiting", max.to_string()))
-            }
-            Acquired::Leased { .. } | Acquired::Wait => None,
-        };
-        let queued = match refusal {
-            Some(error) => Err(error),
-            None => self.shared.app.queue(),
-        };
-        let queued = match queued {
-            Ok(queued) => queued,
-            Err(error) => {
-                // A pool that was made for this caller alone has nothing to be kept for.
-                self.settle(inner, now);
-                return Step::Refused(error);
-            }
-        };
-        let (grant, lease) = oneshot::channel();
-        let ticket = inner.policy.enqueue(grant);
-        self.settle(inner, now);
-        Step::Waiting(Waiting { pool: self.clone(), ticket, lease, _queued: queued })
     }
 
     /// Keeps that many instances from now on.
@@ -218,16 +178,7 @@ impl<K: Keeper> Pool<K> {
         if rests {
             self.shared.app.wake_held_up();
         }
-        self.relieve();
-    }
-
-    /// After something has become idle or gone.
-    fn relieve(&self) {
-        let host = &self.shared.app.host;
-        host.note_idle();
-        if host.is_strained() {
-            host.relieve();
-        }
+        self.shared.app.host.relieve_after(&**self);
     }
 
     /// Lets a shared instance take no more calls, if it is this one and has calls in it.
@@ -236,133 +187,6 @@ impl<K: Keeper> Pool<K> {
         if inner.seats.get(slot).is_some_and(|seat| seat.as_ref().is_some_and(|seated| seated.id == id)) {
             inner.policy.retire_member(slot);
         }
-    }
-
-    /// Does what the policy wants done after anything has happened.
-    pub(super) fn settle(self: &Arc<Self>, inner: MutexGuard<'_, Inner<K>>, now: Instant) {
-        let tasks = self.decide(inner, now);
-        self.carry_out(tasks);
-    }
-
-    fn decide(&self, mut inner: MutexGuard<'_, Inner<K>>, now: Instant) -> Tasks<K> {
-        let app = &self.shared.app;
-        let mut tasks = Tasks {
-            grants: Vec::new(),
-            starts: Vec::new(),
-            exits: Vec::new(),
-            is_held_up: false,
-            unused_wakes: 0,
-            visit: None,
-            populate: false,
-            close: false,
-        };
-        while inner.policy.could_grant() {
-            let may_wake = app.try_wake();
-            let granted = inner.policy.next_grant(may_wake);
-            tasks.unused_wakes += usize::from(may_wake && granted.as_ref().is_none_or(|(_, wakes, _)| !wakes));
-            let Some((slot, _, waiter)) = granted else {
-                tasks.is_held_up = !may_wake && !std::mem::replace(&mut inner.is_held_up, true);
-                break;
-            };
-            let seated = inner.take(slot);
-            tasks.grants.push((slot, seated, waiter));
-        }
-        while let Some(slot) = inner.policy.next_start(now) {
-            tasks.starts.push(slot);
-        }
-        while let Some(slot) = inner.policy.next_surplus() {
-            let seated = inner.seats[slot].take();
-            tasks.exits.extend(seated.map(|seated| (slot, seated)));
-        }
-        tasks.visit = inner.next_visit(now);
-        let has_members = inner.policy.has_members();
-        if has_members != inner.is_populated {
-            inner.is_populated = has_members;
-            tasks.populate = true;
-        }
-        if inner.policy.is_vacant(now) {
-            tasks.close = true;
-        }
-        tasks
-    }
-
-    fn carry_out(self: &Arc<Self>, tasks: Tasks<K>) {
-        let Tasks { grants, starts, exits, is_held_up, unused_wakes, visit, populate, close } = tasks;
-        let host = &self.shared.app.host;
-        let weak = || -> Weak<dyn AnyPool> { Arc::downgrade(&(self.clone() as Arc<dyn AnyPool>)) };
-        if populate {
-            self.tell_populated();
-        }
-        for (slot, seated, waiter) in grants {
-            // A caller who went away meanwhile drops the lease, and the next one gets it.
-            drop(waiter.send(Ok(Lease::new(self.clone(), slot, seated))));
-        }
-        for slot in starts {
-            host.tasks.spawn(Start::new(self.clone(), slot).run());
-        }
-        for (slot, seated) in exits {
-            self.exit(slot, seated, false);
-        }
-        if let Some(at) = visit {
-            host.tasks.visit(at, weak());
-        }
-        (0..unused_wakes).for_each(|_| self.shared.app.rest());
-        if is_held_up {
-            self.shared.app.hold_up(weak());
-        }
-        if close {
-            self.close();
-        }
-    }
-
-    /// Tells the budget whether there is anything to evict here, as it is now and not as it was when that was noticed.
-    fn tell_populated(self: &Arc<Self>) {
-        let host = &self.shared.app.host;
-        loop {
-            let is_populated = self.lock().is_populated;
-            if is_populated {
-                host.populate(self.clone());
-            } else {
-                host.depopulate(&**self);
-            }
-            if self.lock().is_populated == is_populated {
-                return;
-            }
-        }
-    }
-
-    /// Takes the pool out of the map, if it is still empty.
-    fn close(&self) {
-        let is_closed_now = match self.map.upgrade() {
-            Some(map) => {
-                let is_this = |pool: &Arc<Self>| std::ptr::eq(Arc::as_ptr(pool), self);
-                map.remove_if(&self.key, |_, pool| is_this(pool) && pool.close_if_vacant()).is_some()
-            }
-            // The class is gone, and its map with it.
-            None => self.close_if_vacant(),
-        };
-        if is_closed_now {
-            self.shared.app.forget_tuple();
-        }
-    }
-
-    /// Whether the pool is closed by this call.
-    fn close_if_vacant(&self) -> bool {
-        let mut inner = self.lock();
-        let closes = !inner.is_closed && inner.policy.is_vacant(now());
-        inner.is_closed |= closes;
-        closes
-    }
-
-    fn exit(self: &Arc<Self>, slot: Slot, mut seated: Seated<K>, makes_room: bool) {
-        if let Some(stake) = &mut seated.stake {
-            stake.leave(makes_room);
-        }
-        let pool = self.clone();
-        self.shared.app.host.tasks.spawn(async move {
-            let leaving = Leaving { pool, slot, stake: seated.stake };
-            leaving.pool.shared.keeper.exit(seated.instance).await;
-        });
     }
 
     pub(super) fn started(self: &Arc<Self>, slot: Slot, started: Started<K>, stake: Stake) {
@@ -376,7 +200,7 @@ impl<K: Keeper> Pool<K> {
         let rest = inner.put_back(slot, seated, memory_bytes);
         self.settle(inner, now);
         drop(rest);
-        self.relieve();
+        self.shared.app.host.relieve_after(&**self);
     }
 
     pub(super) fn start_failed(self: &Arc<Self>, slot: Slot, error: &Error) {
@@ -422,16 +246,6 @@ impl<K: Keeper> Inner<K> {
             self.charged[slot] = stake.bytes();
         }
         handle
-    }
-
-    /// When the pool has to be looked at, if it is sooner than was asked for.
-    fn next_visit(&mut self, now: Instant) -> Option<Instant> {
-        let due = [self.policy.next_due(), self.policy.backoff_ends(now)].into_iter().flatten().min()?;
-        if self.next_visit.is_some_and(|at| at <= due) {
-            return None;
-        }
-        self.next_visit = Some(due);
-        Some(due)
     }
 }
 
@@ -506,31 +320,6 @@ impl<K: Keeper> AnyPool for Pool<K> {
 
 impl<K: Keeper> fmt::Debug for Pool<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("key", &self.key).field("counts", &self.lock().policy.counts()).finish()
-    }
-}
-
-impl<K: Keeper> Waiting<K> {
-    /// # Cancel safety
-    ///
-    /// Dropping the future gives up the place, or the lease that came meanwhile.
-    pub(super) async fn lease(mut self) -> Result<Lease<K>> {
-        let limit = self.pool.shared.settings.wait_timeout;
-        match tokio::time::timeout(limit, &mut self.lease).await {
-            Ok(Ok(lease)) => lease,
-            Ok(Err(_)) => Err(Error::new(ErrorKind::Draining, "the host is shutting down")),
-            Err(_) => {
-                let message = format!("no instance became free within {limit:?}, which is the class's `wait-timeout`");
-                let error = overloaded(message, Duration::from_secs(1));
-                Err(error.with_limit("wait-timeout", format!("{limit:?}")))
-            }
-        }
-    }
-}
-
-impl<K: Keeper> Drop for Waiting<K> {
-    fn drop(&mut self) {
-        let waiter = self.pool.lock().policy.cancel(self.ticket);
-        drop(waiter);
+        f.debug_struct("Pool").field("key", &self.key).field("counts", &self.counts()).finish()
     }
 }

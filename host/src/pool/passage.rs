@@ -1,16 +1,20 @@
 //! Instances on their way into a pool and out of it, each a task of the host.
 
+use std::future::poll_fn;
 use std::hash::{BuildHasher, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 
 use super::budget::{Stake, Waited};
 use super::members::Pool;
 use super::policy::Slot;
-use super::{Event, Keeper, now};
-use crate::error::{Error, ErrorKind};
+use super::{Event, Exit, Keeper, now};
+use crate::error::{Error, ErrorKind, Result};
 
-/// A start under way; dropped before its end it has failed.
+/// A start under way; dropped before its end, because the host goes, it has failed.
 pub(super) struct Start<K: Keeper> {
     pool: Arc<Pool<K>>,
     slot: Slot,
@@ -39,7 +43,7 @@ impl<K: Keeper> Start<K> {
             return self.give_up();
         }
         let began = Instant::now();
-        let started = pool.shared.keeper.start(&pool.parameters).await;
+        let started = caught(pool.shared.keeper.start(&pool.parameters)).await;
         let took = began.elapsed();
         pool.shared.keeper.note(Event::Started { took, error: started.as_ref().err() });
         self.is_over = true;
@@ -70,16 +74,34 @@ impl<K: Keeper> Drop for Start<K> {
     }
 }
 
+/// Runs a start that may panic: whoever waits for it is told as of any other that failed, and of no shutdown.
+async fn caught<T>(start: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut start = pin!(start);
+    // What a panic leaves half done is dropped with the future, which is not polled again.
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| start.as_mut().poll(context)));
+        polled.unwrap_or_else(|_| Poll::Ready(Err(panicked())))
+    })
+    .await
+}
+
+/// The panic's own words are in the log, by the hook for panics: they are about the host, and not for callers.
+fn panicked() -> Error {
+    Error::internal("the host panicked while it started an instance")
+}
+
 /// An instance on its way out; its place is free when it is gone, whichever way that was.
 pub(super) struct Leaving<K: Keeper> {
     pub(super) pool: Arc<Pool<K>>,
     pub(super) slot: Slot,
     pub(super) stake: Option<Stake>,
+    /// A failure until its end has come: it may be dropped before.
+    pub(super) exit: Exit,
 }
 
 impl<K: Keeper> Drop for Leaving<K> {
     fn drop(&mut self) {
-        self.pool.shared.keeper.note(Event::Exited);
+        self.pool.shared.keeper.note(Event::Exited(self.exit));
         // First of all, so that a start which comes next finds the place free.
         self.stake = None;
         let mut inner = self.pool.lock();

@@ -11,7 +11,7 @@ use super::metrics::ClassMetrics;
 use crate::config::OutputLimits;
 use crate::error::Result;
 use crate::instance::{Blueprint, CallSlot, Live, SharedLive};
-use crate::pool::{Event, Held, Keeper, Lease, Started};
+use crate::pool::{Event, Exit, Held, Keeper, Lease, Started};
 use crate::state::{GuestOutput, Output, OutputOrigin};
 use crate::values::json::Json;
 use crate::values::{Signature, Value};
@@ -99,9 +99,13 @@ impl ClassKeeper {
         named.map(|((name, shape), value)| (name.to_owned(), json(value, shape))).collect()
     }
 
-    fn log_exit(&self, exited: Result<()>) {
-        if let Err(error) = exited {
-            tracing::warn!(app = %self.app, class = %self.class, %error, "`exit` failed");
+    fn log_exit(&self, exited: Result<()>) -> Exit {
+        match exited {
+            Ok(()) => Exit::Ok,
+            Err(error) => {
+                tracing::warn!(app = %self.app, class = %self.class, %error, "`exit` failed");
+                Exit::Failed
+            }
         }
     }
 }
@@ -121,7 +125,7 @@ impl Keeper for ClassKeeper {
         Ok(Started { id, instance: Held::Shared(Arc::new(shared)) })
     }
 
-    async fn exit(&self, instance: Held<Self>) {
+    async fn exit(&self, instance: Held<Self>) -> Exit {
         match instance {
             Held::Exclusive(live) => self.log_exit(live.exit().await),
             Held::Shared(shared) => self.log_exit(shared.exit().await),
@@ -156,7 +160,7 @@ impl Keeper for ClassKeeper {
                 metrics.evicted();
                 tracing::debug!(app, class, "an idle instance had to go");
             }
-            Event::Exited => metrics.exited(),
+            Event::Exited(exit) => metrics.exited(exit == Exit::Ok),
         }
     }
 }

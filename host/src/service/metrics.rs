@@ -41,6 +41,7 @@ pub(crate) struct ClassMetrics {
     failed_starts: AtomicU64,
     starts: Histogram,
     exits: AtomicU64,
+    failed_exits: AtomicU64,
     evictions: AtomicU64,
 }
 
@@ -121,9 +122,10 @@ impl ClassMetrics {
         self.evictions.fetch_add(1, Relaxed);
     }
 
-    /// Counts an instance that ended with its `exit`.
-    pub(crate) fn exited(&self) {
-        self.exits.fetch_add(1, Relaxed);
+    /// Counts an instance that was let out, and whether its `exit` went well.
+    pub(crate) fn exited(&self, ok: bool) {
+        let count = if ok { &self.exits } else { &self.failed_exits };
+        count.fetch_add(1, Relaxed);
     }
 
     /// Begins the clock of a call. Dropped before its end, the call counts as cancelled.
@@ -219,7 +221,7 @@ mod tests {
     fn names_that_come_and_go_are_forgotten_in_the_end() {
         let metrics = Metrics::default();
         let kept = metrics.class("kept", "c");
-        kept.exited();
+        kept.exited(true);
         for app in 0..MAX_CLASSES {
             metrics.class(&app.to_string(), "c");
         }

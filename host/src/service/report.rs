@@ -2,6 +2,9 @@
 //!
 //! Keys are in snake_case; within a minor version they are only added.
 
+#[cfg(feature = "cli")]
+mod foremost;
+
 use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};

@@ -76,17 +76,14 @@ impl Scrape {
 
     fn starts(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let starts = described("wasmhost_cold_starts", "Attempts to start and enter an instance, by outcome");
-        let mut metric = starts.begin(encoder, MetricType::Counter)?;
-        for ((app, class), metrics) in &self.classes {
-            for (outcome, count) in [("ok", &metrics.started), ("failed", &metrics.failed_starts)] {
-                let labels = [("app", &**app), ("class", class), ("outcome", outcome)];
-                ConstCounter::new(count.load(Relaxed)).encode(metric.encode_family(&labels)?)?;
-            }
-        }
+        self.outcomes(encoder, &starts, |metrics| [&metrics.started, &metrics.failed_starts])?;
         let duration = seconds("wasmhost_cold_start_duration", "Time that starting and entering an instance took");
         self.histogram(encoder, &duration, |metrics| &metrics.starts)?;
-        let exits = described("wasmhost_exits", "Instances that ended with their `exit`");
-        self.counter(encoder, &exits, |metrics| &metrics.exits)?;
+        let exits = described(
+            "wasmhost_exits",
+            "Instances that were let out, by outcome of their `exit`; it fails also when it is too slow",
+        );
+        self.outcomes(encoder, &exits, |metrics| [&metrics.exits, &metrics.failed_exits])?;
         let evictions = described("wasmhost_evictions", "Idle instances that made room for others");
         self.counter(encoder, &evictions, |metrics| &metrics.evictions)
     }
@@ -138,6 +135,23 @@ impl Scrape {
         }
         let draining = described("wasmhost_draining", "1 once a shutdown has begun");
         ConstGauge::new(u64::from(self.host.draining)).encode(draining.begin(encoder, MetricType::Gauge)?)
+    }
+
+    /// A counter of what goes well or fails.
+    fn outcomes(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        described: &Described,
+        ok_and_failed: impl Fn(&ClassMetrics) -> [&AtomicU64; 2],
+    ) -> fmt::Result {
+        let mut metric = described.begin(encoder, MetricType::Counter)?;
+        for ((app, class), metrics) in &self.classes {
+            for (outcome, count) in ["ok", "failed"].into_iter().zip(ok_and_failed(metrics)) {
+                let labels = [("app", &**app), ("class", class), ("outcome", outcome)];
+                ConstCounter::new(count.load(Relaxed)).encode(metric.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
     }
 
     fn counter(
@@ -229,6 +243,9 @@ mod tests {
         }
         metrics.call_ended(Some(ErrorKind::ReturnedError), Duration::from_micros(4), Duration::ZERO);
         metrics.start_ended(false, Duration::from_millis(1));
+        metrics.exited(true);
+        metrics.exited(false);
+        metrics.exited(false);
         let gauges = ClassGauges {
             instances: InstanceCounts { idle: 3, ..InstanceCounts::default() },
             tuples: 2,
@@ -304,6 +321,10 @@ mod tests {
             text.contains(r#"wasmhost_cold_starts_total{app="a\"b\\c\nd",class="c",outcome="failed"} 1"#),
             "{text}"
         );
+        for (outcome, count) in [("ok", 1), ("failed", 2)] {
+            let exits = format!(r#"wasmhost_exits_total{{app="a\"b\\c\nd",class="c",outcome="{outcome}"}} {count}"#);
+            assert!(text.contains(&exits), "{text}");
+        }
         assert!(!text.contains("outcome=\"timed-out\""), "what never happened takes no line: {text}");
     }
 

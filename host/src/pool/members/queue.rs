@@ -1,0 +1,87 @@
+//! The callers of one pool who wait for an instance: how they come in, what they are refused with, and how they leave.
+
+use std::sync::{Arc, MutexGuard};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::{Inner, Pool, Step};
+use crate::error::{Error, ErrorKind, Result};
+use crate::pool::Keeper;
+use crate::pool::budget::{Queued, overloaded};
+use crate::pool::lease::Lease;
+use crate::pool::policy::{Acquired, Ticket};
+
+/// A caller's place in the queue.
+pub(in crate::pool) struct Waiting<K: Keeper> {
+    pool: Arc<Pool<K>>,
+    ticket: Ticket,
+    lease: oneshot::Receiver<Result<Lease<K>>>,
+    _queued: Queued,
+}
+
+impl<K: Keeper> Waiting<K> {
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up the place, or the lease that came meanwhile.
+    pub(in crate::pool) async fn lease(mut self) -> Result<Lease<K>> {
+        let limit = self.pool.shared.settings.wait_timeout;
+        match tokio::time::timeout(limit, &mut self.lease).await {
+            Ok(Ok(lease)) => lease,
+            Ok(Err(_)) => Err(Error::new(ErrorKind::Draining, "the host is shutting down")),
+            Err(_) => {
+                let message = format!("no instance became free within {limit:?}, which is the class's `wait-timeout`");
+                let error = overloaded(message, Duration::from_secs(1));
+                Err(error.with_limit("wait-timeout", format!("{limit:?}")))
+            }
+        }
+    }
+}
+
+impl<K: Keeper> Drop for Waiting<K> {
+    fn drop(&mut self) {
+        let waiter = self.pool.lock().policy.cancel(self.ticket);
+        drop(waiter);
+    }
+}
+
+impl<K: Keeper> Pool<K> {
+    /// What is left for a caller who did not get an instance at once.
+    pub(super) fn queue_up(
+        self: &Arc<Self>,
+        mut inner: MutexGuard<'_, Inner<K>>,
+        acquired: &Acquired,
+        now: Instant,
+    ) -> Step<K> {
+        let refusal = match *acquired {
+            Acquired::BackingOff(left) => {
+                let message = "no instance is started after the last failure";
+                let error = inner.last_error.clone().unwrap_or_else(|| Error::internal(message));
+                Some(error.with_retry_after(left))
+            }
+            Acquired::Full => {
+                let max = self.shared.settings.limits.max_waiting;
+                let message = format!("{max} callers wait for an instance already; the setting is `max-waiting`");
+                let error = overloaded(message, Duration::from_secs(1));
+                Some(error.with_limit("max-waiting", max.to_string()))
+            }
+            Acquired::Leased { .. } | Acquired::Wait => None,
+        };
+        let queued = match refusal {
+            Some(error) => Err(error),
+            None => self.shared.app.queue(),
+        };
+        let queued = match queued {
+            Ok(queued) => queued,
+            Err(error) => {
+                // A pool that was made for this caller alone has nothing to be kept for.
+                self.settle(inner, now);
+                return Step::Refused(error);
+            }
+        };
+        let (grant, lease) = oneshot::channel();
+        let ticket = inner.policy.enqueue(grant);
+        self.settle(inner, now);
+        Step::Waiting(Waiting { pool: self.clone(), ticket, lease, _queued: queued })
+    }
+}

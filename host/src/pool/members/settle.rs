@@ -1,0 +1,164 @@
+//! What follows in a pool from whatever has happened to it: decided under its lock, done once that is released.
+
+use std::sync::{Arc, MutexGuard, Weak};
+use std::time::Instant;
+
+use super::{Inner, Pool, Seated, Waiter};
+use crate::pool::lease::Lease;
+use crate::pool::passage::{Leaving, Start};
+use crate::pool::policy::Slot;
+use crate::pool::{AnyPool, Exit, Keeper, now};
+
+/// What is to be done once the lock is released.
+pub(super) struct Tasks<K: Keeper> {
+    grants: Vec<(Slot, Seated<K>, Waiter<K>)>,
+    starts: Vec<Slot>,
+    exits: Vec<(Slot, Seated<K>)>,
+    is_held_up: bool,
+    /// Rights to have one more instance at work that turned out not to be needed.
+    unused_wakes: usize,
+    visit: Option<Instant>,
+    populate: bool,
+    close: bool,
+}
+
+impl<K: Keeper> Pool<K> {
+    /// Does what the policy wants done after anything has happened.
+    pub(in crate::pool) fn settle(self: &Arc<Self>, inner: MutexGuard<'_, Inner<K>>, now: Instant) {
+        let tasks = self.decide(inner, now);
+        self.carry_out(tasks);
+    }
+
+    pub(super) fn decide(&self, mut inner: MutexGuard<'_, Inner<K>>, now: Instant) -> Tasks<K> {
+        let app = &self.shared.app;
+        let mut tasks = Tasks {
+            grants: Vec::new(),
+            starts: Vec::new(),
+            exits: Vec::new(),
+            is_held_up: false,
+            unused_wakes: 0,
+            visit: None,
+            populate: false,
+            close: false,
+        };
+        while inner.policy.could_grant() {
+            let may_wake = app.try_wake();
+            let granted = inner.policy.next_grant(may_wake);
+            tasks.unused_wakes += usize::from(may_wake && granted.as_ref().is_none_or(|(_, wakes, _)| !wakes));
+            let Some((slot, _, waiter)) = granted else {
+                tasks.is_held_up = !may_wake && !std::mem::replace(&mut inner.is_held_up, true);
+                break;
+            };
+            let seated = inner.take(slot);
+            tasks.grants.push((slot, seated, waiter));
+        }
+        while let Some(slot) = inner.policy.next_start(now) {
+            tasks.starts.push(slot);
+        }
+        while let Some(slot) = inner.policy.next_surplus() {
+            let seated = inner.seats[slot].take();
+            tasks.exits.extend(seated.map(|seated| (slot, seated)));
+        }
+        tasks.visit = inner.next_visit(now);
+        let has_members = inner.policy.has_members();
+        if has_members != inner.is_populated {
+            inner.is_populated = has_members;
+            tasks.populate = true;
+        }
+        if inner.policy.is_vacant(now) {
+            tasks.close = true;
+        }
+        tasks
+    }
+
+    pub(super) fn carry_out(self: &Arc<Self>, tasks: Tasks<K>) {
+        let Tasks { grants, starts, exits, is_held_up, unused_wakes, visit, populate, close } = tasks;
+        let host = &self.shared.app.host;
+        let weak = || -> Weak<dyn AnyPool> { Arc::downgrade(&(self.clone() as Arc<dyn AnyPool>)) };
+        if populate {
+            self.tell_populated();
+        }
+        for (slot, seated, waiter) in grants {
+            // A caller who went away meanwhile drops the lease, and the next one gets it.
+            drop(waiter.send(Ok(Lease::new(self.clone(), slot, seated))));
+        }
+        for slot in starts {
+            host.tasks.spawn(Start::new(self.clone(), slot).run());
+        }
+        for (slot, seated) in exits {
+            self.exit(slot, seated, false);
+        }
+        if let Some(at) = visit {
+            host.tasks.visit(at, weak());
+        }
+        (0..unused_wakes).for_each(|_| self.shared.app.rest());
+        if is_held_up {
+            self.shared.app.hold_up(weak());
+        }
+        if close {
+            self.close();
+        }
+    }
+
+    /// Tells the budget whether there is anything to evict here, as it is now and not as it was when that was noticed.
+    fn tell_populated(self: &Arc<Self>) {
+        let host = &self.shared.app.host;
+        loop {
+            let is_populated = self.lock().is_populated;
+            if is_populated {
+                host.populate(self.clone());
+            } else {
+                host.depopulate(&**self);
+            }
+            if self.lock().is_populated == is_populated {
+                return;
+            }
+        }
+    }
+
+    /// Takes the pool out of the map, if it is still empty.
+    fn close(&self) {
+        let is_closed_now = match self.map.upgrade() {
+            Some(map) => {
+                let is_this = |pool: &Arc<Self>| std::ptr::eq(Arc::as_ptr(pool), self);
+                map.remove_if(&self.key, |_, pool| is_this(pool) && pool.close_if_vacant()).is_some()
+            }
+            // The class is gone, and its map with it.
+            None => self.close_if_vacant(),
+        };
+        if is_closed_now {
+            self.shared.app.forget_tuple();
+        }
+    }
+
+    /// Whether the pool is closed by this call.
+    fn close_if_vacant(&self) -> bool {
+        let mut inner = self.lock();
+        let closes = !inner.is_closed && inner.policy.is_vacant(now());
+        inner.is_closed |= closes;
+        closes
+    }
+
+    pub(super) fn exit(self: &Arc<Self>, slot: Slot, mut seated: Seated<K>, makes_room: bool) {
+        if let Some(stake) = &mut seated.stake {
+            stake.leave(makes_room);
+        }
+        let pool = self.clone();
+        self.shared.app.host.tasks.spawn(async move {
+            let mut leaving = Leaving { pool, slot, stake: seated.stake, exit: Exit::Failed };
+            leaving.exit = leaving.pool.shared.keeper.exit(seated.instance).await;
+        });
+    }
+}
+
+impl<K: Keeper> Inner<K> {
+    /// When the pool has to be looked at, if it is sooner than was asked for.
+    fn next_visit(&mut self, now: Instant) -> Option<Instant> {
+        let due = [self.policy.next_due(), self.policy.backoff_ends(now)].into_iter().flatten().min()?;
+        if self.next_visit.is_some_and(|at| at <= due) {
+            return None;
+        }
+        self.next_visit = Some(due);
+        Some(due)
+    }
+}
