@@ -25,6 +25,7 @@ pub(crate) struct Server {
 }
 
 /// An app of one guest, to be served.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct App<'a> {
     pub(crate) name: &'a str,
     pub(crate) guest: &'a str,
@@ -95,6 +96,11 @@ impl Server {
             text.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
         let values = lines.filter(|line| line.contains(labels)).filter_map(|line| line.rsplit(' ').next());
         values.map(|value| value.parse::<u64>().unwrap()).sum()
+    }
+
+    /// The tasks that are alive on the runtime of its instances and connections.
+    pub(crate) async fn tasks(&self) -> u64 {
+        self.metric("wasmhost_tasks", "").await
     }
 
     /// Waits until no caller waits and no instance is at work.
