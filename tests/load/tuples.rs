@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::task::JoinSet;
-use wasmhost_tests::is_full;
 
 use crate::server::{App, Server};
-use crate::{SOON, alone, figure, size, until};
+use crate::{SOON, alone, figure, is_full, size, until};
 
 const CLIENTS: usize = 8;
 
