@@ -80,7 +80,7 @@ fn a_flood_over_http_is_answered_with_429() {
             settings: "[class.probe]\nparameters = { mode = \"\" }\n[class.probe.method.count]\nweb = \"GET /count\"",
         };
         let limits = ["--max-instances", "64", "--tuple-rate", "50", "--tuple-burst", "100"];
-        let server = Server::start(&[app("flood"), app("calm")], &limits).await;
+        let server = Server::start(&[app("flood"), app("calm")], &limits);
         let kept = warm(&server).await;
         let (mut refusals, mut answered) = (Times::default(), 0);
         let mut connection = server.connect().await;

@@ -61,7 +61,7 @@ const TARGETS: [Target; 2] = [
 fn clients_that_are_killed_leave_nothing_behind() {
     alone(async {
         let kills = size(500, 10_000);
-        let server = Server::start(&TARGETS.map(|target| target.app), &["--expose-methods"]).await;
+        let server = Server::start(&TARGETS.map(|target| target.app), &["--expose-methods"]);
         // All that is made at the first use is there before anything is counted.
         kill_many(&server, 50).await;
         fill(&server).await;
@@ -125,7 +125,7 @@ async fn kill_many(server: &Server, kills: usize) {
     let left = Arc::new(AtomicUsize::new(kills));
     let mut clients = JoinSet::new();
     for seed in 0..CLIENTS {
-        let (left, mut random, address) = (left.clone(), Random::new(seed as u64), server.address);
+        let (left, mut random, address) = (left.clone(), Random::new(seed as u64), server.process.address());
         clients.spawn(async move {
             while let Ok(left) = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)) {
                 kill_one(address, &TARGETS[left % TARGETS.len()], &mut random).await;

@@ -24,8 +24,7 @@ use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long anything may take that should happen soon.
-const SOON: Duration = Duration::from_secs(60);
+use wasmhost_tests::SOON;
 
 /// Runs a test when no other runs.
 fn alone(test: impl Future<Output = ()>) {
