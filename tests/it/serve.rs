@@ -221,6 +221,12 @@ fn watching_swaps_what_works_and_keeps_what_worked() {
     assert!(answers("two"));
     hooks(dir.path(), &echoes("three"));
     server.until(|| answers("three"));
+
+    let beside = format!("GET http://{}/beside/{{text}}", server.address());
+    assert!(!server.says("served anew").contains(&beside));
+    hooks(dir.path(), "[class.probe.method.echo]\nweb = \"GET /beside/{text}\"");
+    server.says(&beside);
+    assert!(server.get("/beside/four").ends_with("four"));
 }
 
 #[test]
