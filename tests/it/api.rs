@@ -437,6 +437,10 @@ async fn stopping_lets_a_call_end_and_cuts_it_off_after_the_grace() {
 async fn metrics_count_calls_by_class_and_never_by_parameters() {
     let served = Served::new();
     served.publish("hooks", "").await;
+    assert!(
+        !served.get("/metrics").await.body.contains("wasmhost_tasks"),
+        "there is no instance, so no runtime of theirs"
+    );
     served.probe("noop", "secret-tuple", json!([])).await;
     served.probe("behave", "secret-tuple", json!(["err"])).await;
     served.probe("noop", "enter:err", json!([])).await;
@@ -453,6 +457,10 @@ async fn metrics_count_calls_by_class_and_never_by_parameters() {
         "# EOF",
     ] {
         assert!(answer.body.lines().any(|found| found == line), "`{line}` is not in: {}", answer.body);
+    }
+    for name in ["wasmhost_tasks ", "wasmhost_memory_budget_charged_bytes "] {
+        let value = answer.body.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        assert!(value.parse::<u64>().unwrap() > 0, "{name}{value}");
     }
     assert!(!answer.body.contains("secret-tuple"));
     for line in answer.body.lines().filter(|line| !line.starts_with('#')) {

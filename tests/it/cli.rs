@@ -20,16 +20,17 @@ fn fails(arguments: &[&str], code: i32, says: &[&str]) -> String {
 fn a_mistake_names_the_option_what_it_needs_and_what_it_got_with_one_line_of_usage() {
     let usage =
         "usage: wasmhost run examples/parameterized::my-class.baz --foo <string> [--bar <s64>] [--qux <string>]";
-    let mistakes: [(&[&str], &[&str]); 6] = [
+    let mistakes: [(&[&str], &[&str]); 7] = [
         (&["--foo", "x", "--bar", "seven"], &["`--bar` needs a whole number from ", "got \"seven\""]),
         (&["--bar", "7"], &["missing `--foo`", "a string"]),
         (&["--foo", "x", "--zzz", "1"], &["unknown option `--zzz`", "`--foo`", "`--bar`", "`--qux`"]),
         (&["--foo", "x", "--baar", "1"], &["unknown option `--baar`; did you mean `--bar`?"]),
         (&["--foo", "x", "--foo", "y"], &["`--foo` is given twice"]),
         (&["--foo"], &["`--foo` needs ", "got nothing"]),
+        (&["--foo", "x", "--raw"], &["`--raw` is an option of `wasmhost` itself, and stands before the target"]),
     ];
     for (options, says) in mistakes {
-        let error = fails(&[&["run", BAZ], options].concat(), 2, says);
+        let error = fails(&[&["run", "--no-build", BAZ], options].concat(), 2, says);
         let lines: Vec<_> = error.lines().collect();
         assert_eq!((lines.len(), lines[1]), (2, usage), "{error}");
     }

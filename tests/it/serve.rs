@@ -1,115 +1,12 @@
 //! `wasmhost serve`, the real program: ports, requests over TCP, signals, timeouts, `--watch`.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-use wasmhost_tests::{guest, run, wasmhost, wasmhost_command};
-
-/// How long anything may take that should happen soon.
-const SOON: Duration = Duration::from_secs(60);
-
-/// A server, killed when the test is done with it.
-struct Server {
-    child: Child,
-    data_dir: tempfile::TempDir,
-    said: Arc<(Mutex<String>, Condvar)>,
-    address: String,
-}
-
-impl Server {
-    /// Starts it on a free port, and waits until it listens.
-    fn start(arguments: &[&str]) -> Self {
-        let data_dir = tempfile::tempdir().unwrap();
-        let mut command = wasmhost_command();
-        command.env("WASMHOST_DATA_DIR", data_dir.path());
-        command.arg("serve").args(arguments).args(["--listen", "127.0.0.1:0"]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let said = Arc::<(Mutex<String>, Condvar)>::default();
-        let (stderr, heard) = (child.stderr.take().unwrap(), said.clone());
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                let mut text = heard.0.lock().unwrap();
-                text.push_str(&line);
-                text.push('\n');
-                heard.1.notify_all();
-            }
-        });
-        let mut server = Self { child, data_dir, said, address: String::new() };
-        let text = server.says("listening on http://");
-        server.address = text.lines().find_map(|line| line.strip_prefix("listening on http://")).unwrap().to_owned();
-        server
-    }
-
-    /// Starts it, and waits until it is ready.
-    fn ready(arguments: &[&str]) -> Self {
-        let server = Self::start(arguments);
-        server.until(|| server.get("/.well-known/wasmhost/ready").starts_with("HTTP/1.1 200 "));
-        server
-    }
-
-    /// Waits until it has said this, and gives all it said.
-    #[track_caller]
-    fn says(&self, what: &str) -> String {
-        let said = self.said.0.lock().unwrap();
-        let waited = self.said.1.wait_timeout_while(said, SOON, |said| !said.contains(what)).unwrap();
-        assert!(!waited.1.timed_out(), "`{what}` was not said: {}", waited.0);
-        waited.0.clone()
-    }
-
-    #[track_caller]
-    fn until(&self, is_so: impl Fn() -> bool) {
-        let start = Instant::now();
-        while !is_so() {
-            assert!(start.elapsed() < SOON, "it did not come about: {}", self.said.0.lock().unwrap());
-            std::thread::park_timeout(Duration::from_millis(20));
-        }
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(SOON)).unwrap();
-        stream
-    }
-
-    fn request(&self, host: &str, path: &str) -> TcpStream {
-        let mut stream = self.connect();
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").unwrap();
-        stream
-    }
-
-    fn get(&self, path: &str) -> String {
-        read(self.request("127.0.0.1", path))
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    #[track_caller]
-    fn ends(&mut self) -> ExitStatus {
-        let start = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(start.elapsed() < SOON, "it goes on: {}", self.said.0.lock().unwrap());
-            std::thread::park_timeout(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use rustix::process::Signal;
+use wasmhost_tests::{SOON, Server, guest, run, wasmhost, wasmhost_command};
 
 fn read(mut stream: TcpStream) -> String {
     let mut answer = String::new();
@@ -137,11 +34,11 @@ const PAUSE: &str = "[class.probe.method.pause]\nweb = \"GET /pause/{millisecond
 
 #[test]
 fn the_port_and_the_urls_are_printed_and_each_of_them_answers() {
-    let mut server = Server::ready(&["examples/parameterized", "--no-build", "--json"]);
+    let mut server = Server::ready(["examples/parameterized", "--no-build", "--json"]);
     let mut line = String::new();
-    BufReader::new(server.child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    server.stdout().read_line(&mut line).unwrap();
     let listed: serde_json::Value = serde_json::from_str(&line).unwrap();
-    assert_eq!(listed["address"], server.address.as_str());
+    assert_eq!(listed["address"], server.address().to_string());
     let urls = listed["apps"][0]["classes"][0]["routes"][0]["urls"].as_array().unwrap();
     assert_eq!(urls.len(), 3, "by host, by path, and at the root: {listed}");
     for url in urls.iter().map(|url| url.as_str().unwrap()) {
@@ -163,11 +60,11 @@ fn the_port_and_the_urls_are_printed_and_each_of_them_answers() {
 
 #[test]
 fn commands_find_the_server_and_its_instances() {
-    let server = Server::ready(&["examples/parameterized", "--no-build"]);
+    let server = Server::ready(["examples/parameterized", "--no-build"]);
     let reply = server.get("/?foo=fox&bar=10");
     let instance = reply.lines().find_map(|line| line.strip_prefix("wasmhost-instance: ")).unwrap();
     let mut command = wasmhost_command();
-    command.env("WASMHOST_DATA_DIR", server.data_dir.path());
+    command.env("WASMHOST_DATA_DIR", server.data_dir());
     let called = run(command.args(["call", "--json", "parameterized/my-class.baz", "--foo", "fox"])).ok();
     let called: serde_json::Value = serde_json::from_str(&called).unwrap();
     let value = "This code is running in instance pool (fox, 10), with input qux=default";
@@ -178,7 +75,7 @@ fn commands_find_the_server_and_its_instances() {
 fn a_signal_lets_requests_end_and_the_exit_code_is_0() {
     for signal in [Signal::TERM, Signal::INT] {
         let dir = tempfile::tempdir().unwrap();
-        let mut server = Server::ready(&[&hooks(dir.path(), PAUSE), "--json"]);
+        let mut server = Server::ready([&hooks(dir.path(), PAUSE), "--json"]);
         let idle = server.connect();
         let running = server.request("hooks.localhost", "/pause/1500?mode=enter:print,exit:print");
         server.says("printed on stdout");
@@ -188,7 +85,7 @@ fn a_signal_lets_requests_end_and_the_exit_code_is_0() {
         let reply = read(running);
         assert!(reply.starts_with("HTTP/1.1 204 ") && reply.contains("connection: close"), "{reply}");
         assert_eq!(server.ends().code(), Some(0));
-        let printed = server.said.0.lock().unwrap().matches("printed on stdout").count();
+        let printed = server.said().matches("printed on stdout").count();
         assert_eq!(printed, 2, "`enter` and `exit` printed");
     }
 }
@@ -199,7 +96,7 @@ fn a_request_is_cut_off_when_the_drain_takes_too_long_and_a_second_signal_does_n
     let source = hooks(dir.path(), PAUSE);
     let path = "/pause/600000?mode=enter:print";
 
-    let mut server = Server::ready(&[&source, "--drain-timeout", "300ms"]);
+    let mut server = Server::ready([&source, "--drain-timeout", "300ms"]);
     let running = server.request("hooks.localhost", path);
     server.says("printed on stdout");
     server.signal(Signal::TERM);
@@ -208,7 +105,7 @@ fn a_request_is_cut_off_when_the_drain_takes_too_long_and_a_second_signal_does_n
     server.says("1 request cut off after 300ms");
 
     for (second, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
-        let mut server = Server::ready(&[&source]);
+        let mut server = Server::ready([&source]);
         let _running = server.request("hooks.localhost", path);
         server.says("printed on stdout");
         server.signal(Signal::TERM);
@@ -221,21 +118,21 @@ fn a_request_is_cut_off_when_the_drain_takes_too_long_and_a_second_signal_does_n
 #[test]
 fn a_client_that_leaves_takes_its_call_with_it() {
     let dir = tempfile::tempdir().unwrap();
-    let mut server = Server::ready(&[&hooks(dir.path(), PAUSE)]);
+    let mut server = Server::ready([&hooks(dir.path(), PAUSE)]);
     let running = server.request("hooks.localhost", "/pause/600000?mode=enter:print");
     server.says("printed on stdout");
     drop(running);
     assert!(server.get("/pause/0").starts_with("HTTP/1.1 204 "));
     server.signal(Signal::TERM);
     assert_eq!(server.ends().code(), Some(0));
-    let said = server.said.0.lock().unwrap();
+    let said = server.said();
     assert!(!said.contains("draining"), "nothing was left to wait for: {said}");
 }
 
 #[test]
 fn a_client_that_sends_its_head_too_slowly_is_left() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Server::ready(&[&hooks(dir.path(), PAUSE), "--header-timeout", "200ms"]);
+    let server = Server::ready([&hooks(dir.path(), PAUSE), "--header-timeout", "200ms"]);
     for sent in ["", "GET / HT", "GET / HTTP/1.1\r\nhost: x\r\n"] {
         let mut stream = server.connect();
         stream.write_all(sent.as_bytes()).unwrap();
@@ -261,7 +158,7 @@ fn requests_are_told_what_they_wait_for_while_an_app_is_built() {
     let dir = tempfile::tempdir().unwrap();
     let build = "build = \"until [ -e go ]; do sleep 0.05; done\"";
     write_manifest(dir.path(), &guest("hooks"), build, PAUSE);
-    let server = Server::start(&[dir.path().to_str().unwrap()]);
+    let server = Server::start([dir.path().to_str().unwrap()]);
     server.until(|| server.get("/.well-known/wasmhost/ready").contains("building"));
     for (host, path) in [("hooks.localhost", "/pause/0"), ("127.0.0.1", "/hooks/probe/pause/0"), ("127.0.0.1", "/")] {
         let reply = read(server.request(host, path));
@@ -313,7 +210,7 @@ fn echoes(text: &str) -> String {
 fn watching_swaps_what_works_and_keeps_what_worked() {
     let dir = tempfile::tempdir().unwrap();
     let source = hooks(dir.path(), &echoes("one"));
-    let server = Server::ready(&[&source, "--watch"]);
+    let server = Server::ready([&source, "--watch"]);
     let answers = |text: &str| server.get("/").ends_with(text);
     assert!(answers("one"));
     hooks(dir.path(), &echoes("two"));
@@ -324,6 +221,12 @@ fn watching_swaps_what_works_and_keeps_what_worked() {
     assert!(answers("two"));
     hooks(dir.path(), &echoes("three"));
     server.until(|| answers("three"));
+
+    let beside = format!("GET http://{}/beside/{{text}}", server.address());
+    assert!(!server.says("served anew").contains(&beside));
+    hooks(dir.path(), "[class.probe.method.echo]\nweb = \"GET /beside/{text}\"");
+    server.says(&beside);
+    assert!(server.get("/beside/four").ends_with("four"));
 }
 
 #[test]
@@ -339,9 +242,9 @@ fn watching_builds_when_a_source_changes_and_not_because_of_what_the_build_write
     write_manifest(dir.path(), Path::new("out/hooks.wasm"), &build, &echoes("one"));
     let log = dir.path().with_extension("log");
     let builds = || std::fs::read_to_string(&log).unwrap().lines().count();
-    let served_anew = |server: &Server| server.said.0.lock().unwrap().matches("is served anew").count();
+    let served_anew = |server: &Server| server.said().matches("is served anew").count();
 
-    let server = Server::ready(&[dir.path().to_str().unwrap(), "--watch"]);
+    let server = Server::ready([dir.path().to_str().unwrap(), "--watch"]);
     assert_eq!(builds(), 1);
     std::fs::write(dir.path().join("source"), "2").unwrap();
     server.until(|| served_anew(&server) >= 1);

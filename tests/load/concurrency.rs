@@ -19,7 +19,7 @@ const SHARED: App<'_> = App {
 #[test]
 fn eight_calls_share_an_instance_and_a_trap_fails_these_and_no_other() {
     alone(async {
-        let server = Server::start(&[SHARED], &[]).await;
+        let server = Server::start(&[SHARED], &[]);
         assert_eq!(server.get("/wait/0?mode=a").await.status, 200);
         let start = Instant::now();
         let mut calls = JoinSet::new();

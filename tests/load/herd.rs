@@ -18,7 +18,7 @@ const SLOTH: App<'_> = App {
 fn a_herd_on_a_cold_tuple_waits_for_the_same_few_starts() {
     alone(async {
         let herd = size(300, 1_000);
-        let server = Server::start(&[SLOTH], &[]).await;
+        let server = Server::start(&[SLOTH], &[]);
         let answers = stampede(&server, herd, "/?milliseconds=1000&fails=false").await;
         let times = Times(answers.iter().map(|(_, time)| *time).collect());
         let starts = server.metric("wasmhost_cold_starts_total", "").await;
@@ -34,7 +34,7 @@ fn a_herd_on_a_cold_tuple_waits_for_the_same_few_starts() {
 fn a_herd_hears_of_a_start_that_fails_and_no_other_is_tried_within_its_step() {
     alone(async {
         let herd = size(100, 1_000);
-        let server = Server::start(&[SLOTH], &[]).await;
+        let server = Server::start(&[SLOTH], &[]);
         let path = "/?milliseconds=500&fails=true";
         let failed = async || server.metric("wasmhost_cold_starts_total", "outcome=\"failed\"").await;
 

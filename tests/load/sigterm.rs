@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::client::{Connection, Lost};
 use crate::server::{App, Server};
-use crate::{Random, SOON, alone, figure, pause, size};
+use crate::{Random, alone, figure, pause, size};
 
 /// Clients that keep their connection, and such that take a new one for each request: 200 requests a second together.
 const KEEPING: u64 = 8;
@@ -47,12 +47,12 @@ async fn signal_once(run: usize, after: Duration) -> (Duration, usize) {
                    [class.probe.method.write]\nweb = \"GET /write/{to}/{lines}/{width}\"\n\
                    [class.probe.method.pause]\nweb = \"GET /pause/{milliseconds}\"",
     };
-    let mut server = Server::start(&[app], &["--drain-timeout", "5s"]).await;
+    let mut server = Server::start(&[app], &["--drain-timeout", "5s"]);
     let (end, ended) = watch::channel(false);
     let ended = Arc::new(ended);
     let mut clients = JoinSet::new();
     for client in 0..KEEPING + FRESH {
-        let (server, ended) = (server.address, ended.clone());
+        let (server, ended) = (server.process.address(), ended.clone());
         let mut client = Client { random: Random::new(client), keeps: client < KEEPING, answered: 0, called: 0 };
         clients.spawn(async move {
             let mut connection = None;
@@ -64,13 +64,12 @@ async fn signal_once(run: usize, after: Duration) -> (Duration, usize) {
         });
     }
     pause(after + Duration::from_millis(200)).await;
-    server.terminate();
-    let (status, took) = server.ends(SOON).await;
+    let (status, took) = server.end();
     end.send_replace(true);
     let clients = clients.join_all().await;
     let (answered, called) = clients.iter().fold((0, 0), |(a, c), client| (a + client.answered, c + client.called));
 
-    let said = server.said();
+    let said = server.process.said();
     let what = format!("run {run}, after {after:?}: {said}");
     assert_eq!(status.code(), Some(0), "{what}");
     assert!(took <= GRACES, "it took {took:?}, {what}");

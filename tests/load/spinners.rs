@@ -26,7 +26,7 @@ fn guests_that_spin_hold_up_neither_other_apps_nor_the_health_check() {
             guest: "hooks",
             settings: "[class.probe]\nparameters = { mode = \"\" }\n[class.probe.method.count]\nweb = \"GET /count\"",
         };
-        let server = Server::start(&[spin, calm], &["--max-instances", "64"]).await;
+        let server = Server::start(&[spin, calm], &["--max-instances", "64"]);
         assert_eq!(server.get("/calm/probe/count").await.status, 200);
 
         let (stop, stopped) = watch::channel(false);

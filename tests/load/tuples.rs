@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::task::JoinSet;
-use wasmhost_tests::is_full;
 
 use crate::server::{App, Server};
-use crate::{SOON, alone, figure, size, until};
+use crate::{alone, figure, is_full, size, until};
 
 const CLIENTS: usize = 8;
 
@@ -18,7 +17,7 @@ fn tuples_that_come_and_go_leave_nothing_behind() {
     alone(async {
         let tuples = size(2_000, 20_000);
         let early = tuples / 10;
-        let mut server = serve().await;
+        let mut server = serve();
         let mut instances = HashSet::new();
         visit(&server, 0..early, &mut instances).await;
         server.is_at_rest().await;
@@ -38,16 +37,15 @@ fn tuples_that_come_and_go_leave_nothing_behind() {
         // The runtime keeps a thread that did file operations for ten seconds.
         until("no thread is left over", async || server.held().threads <= before.threads).await;
 
-        server.terminate();
-        let (status, _) = server.ends(SOON).await;
-        assert_eq!(status.code(), Some(0), "{}", server.said());
+        let (status, _) = server.end();
+        assert_eq!(status.code(), Some(0), "{}", server.process.said());
         let journal = server.journal();
         let exited: HashSet<_> = journal.iter().collect();
         assert_eq!((journal.len(), exited.len()), (tuples, tuples), "each exits, and once");
     });
 }
 
-async fn serve() -> Server {
+fn serve() -> Server {
     let app = App {
         name: "tuples",
         guest: "hooks",
@@ -55,7 +53,7 @@ async fn serve() -> Server {
                    [class.probe.method.journal]\nweb = \"GET /journal\"",
     };
     let bounds = ["--max-tuples", "100000", "--tuple-rate", "1000000", "--tuple-burst", "1000000"];
-    Server::start(&[app], &[&["--max-instances", "64"], &bounds[..]].concat()).await
+    Server::start(&[app], &[&["--max-instances", "64"], &bounds[..]].concat())
 }
 
 /// Calls each tuple once, and adds the numbers of the instances that answered.

@@ -1,10 +1,15 @@
-//! What the tests of wasmhost share: hosts that record what guests print, the guests by name, and the real program.
+//! What the tests of wasmhost share: hosts that record what guests print, the guests by name, and the real program,
+//! run to its end or as a server.
+
+mod server;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
 use wasmhost::{App, GuestOutput, Host, HostBuilder, OutputLine, OutputOrigin, OutputStream};
+
+pub use server::{SOON, Server};
 
 /// The folder of the workspace.
 pub fn root() -> &'static Path {

@@ -40,7 +40,8 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "test",
         arguments: "[--full] [-- ARGS…]",
-        about: "build the guests and run every test; --full runs the heavier versions; ARGS go to `cargo test`",
+        about: "build the guests and run every test; --full runs the heavier versions, and those under load from a release \
+                build; ARGS go to `cargo test`",
         run: test::run,
     },
     Command {

@@ -1,4 +1,7 @@
 //! `cargo xtask test`: makes what the tests run, then runs them all with plain `cargo test`.
+//!
+//! With `--full` the tests under load run once more from a release build, since they promise times, and what people
+//! serve with is that build.
 
 use anyhow::{Result, bail};
 
@@ -14,14 +17,21 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     third_party::fetch()?;
     let (ready, not_run) = tool_envs()?;
     host::build()?;
-    let outcome = step("tests", || cargo_test(&options, &ready).run());
+    let tests = step("tests", || cargo_test(&options, &ready).run());
+    let load = match load_tests(&options) {
+        Some(commands) => step("tests under load, in the release profile", || commands.iter().try_for_each(Cmd::run)),
+        None => Ok(()),
+    };
 
     // After the tests, where it is read: a suite that is left out must not look like one that passed.
     for (env, reason) in &not_run {
         println!("NOT RUN: {}: {reason}", env.suites);
     }
-    outcome
+    tests.and(load)
 }
+
+/// Set for tests that are to run in their heavier versions.
+const FULL: &str = "WASMHOST_TEST_FULL";
 
 #[derive(Debug, PartialEq)]
 struct Options<'a> {
@@ -73,11 +83,20 @@ fn in_ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
 }
 
+/// What runs the tests under load from a release build: if all is to be run, and not what somebody chose.
+fn load_tests(options: &Options<'_>) -> Option<[Cmd; 2]> {
+    // The same packages in both, so that cargo unites their features alike and builds nothing twice.
+    let cargo = |verb| Cmd::new("cargo").args([verb, "--release", "-p", "wasmhost", "-p", "wasmhost-tests"]);
+    let program = cargo("build").args(["--bin", "wasmhost"]);
+    let tests = cargo("test").args(["--test", "load"]).env(FULL, "1");
+    (options.full && options.cargo_test.is_empty()).then_some([program, tests])
+}
+
 fn cargo_test(options: &Options<'_>, ready: &[&ToolEnv]) -> Cmd {
     // The whole record of a run is wanted, not only the record up to the first suite that fails.
     let mut cargo = Cmd::new("cargo").args(["test", "--workspace", "--no-fail-fast"]).args(options.cargo_test);
     if options.full {
-        cargo = cargo.env("WASMHOST_TEST_FULL", "1");
+        cargo = cargo.env(FULL, "1");
     }
     for env in ready {
         cargo = cargo.env(env.variable, env.dir()).path_first(env.programs_dir());
@@ -104,6 +123,24 @@ mod tests {
     fn a_filter_without_dashes_is_refused_with_the_way_to_give_it() {
         let error = Options::parse(&strings("tidy")).map(|_| ()).unwrap_err();
         assert!(error.is::<Usage>() && error.to_string().contains("behind `--`"), "{error}");
+    }
+
+    #[test]
+    fn a_full_run_holds_a_release_build_to_its_promises() {
+        let full = Options { full: true, cargo_test: &[] };
+        assert_eq!(cargo_test(&full, &[]).to_string(), "WASMHOST_TEST_FULL=1 cargo test --workspace --no-fail-fast");
+        let lines = load_tests(&full).unwrap().map(|command| command.to_string());
+        assert_eq!(
+            lines,
+            [
+                "cargo build --release -p wasmhost -p wasmhost-tests --bin wasmhost",
+                "WASMHOST_TEST_FULL=1 cargo test --release -p wasmhost -p wasmhost-tests --test load",
+            ]
+        );
+        let chosen = strings("--test it");
+        for options in [Options { full: false, cargo_test: &[] }, Options { full: true, cargo_test: &chosen }] {
+            assert!(load_tests(&options).is_none(), "{options:?}");
+        }
     }
 
     #[test]

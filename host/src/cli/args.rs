@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::manifest::{AnySize, TimeSpan};
 use crate::service::HostBuilder;
@@ -32,18 +32,21 @@ Exit codes:
   3  not allowed          8  timed out
   4  not found           70  a fault of wasmhost";
 
+/// Where the options of all verbs stand in the help of each: after its own, and before `--help`.
+const LAST: usize = 900;
+
 #[derive(Debug, Args)]
 pub(super) struct Common {
     /// Keep compiled components below this directory [default: $WASMHOST_CACHE_DIR, else $XDG_CACHE_HOME/wasmhost]
-    #[arg(long, global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    #[arg(long, global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath, display_order = LAST)]
     pub(super) cache_dir: Option<PathBuf>,
 
     /// Neither look for compiled components nor keep them
-    #[arg(long, global = true, conflicts_with = "cache_dir")]
+    #[arg(long, global = true, conflicts_with = "cache_dir", display_order = LAST)]
     pub(super) no_cache: bool,
 
     /// Print what the host does, to standard error; twice for more (WASMHOST_LOG takes tracing's filters)
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = LAST)]
     pub(super) verbose: u8,
 }
 
@@ -142,12 +145,12 @@ Examples:
   wasmhost serve shop blog --listen 0.0.0.0:80 --domain example.org
   wasmhost serve --watch --expose-methods")]
 pub(super) struct ServeArgs {
-    /// What to serve: directories with `wasmhost.toml`, such files, or components
+    /// Directories with `wasmhost.toml`, such files, or components
     #[arg(default_value = ".", value_name = "SOURCE", value_hint = clap::ValueHint::AnyPath)]
     pub(super) sources: Vec<String>,
 
     /// Listen here; with port 0 on a free port, which is printed
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = address)]
     pub(super) listen: SocketAddr,
 
     /// Answer hosts below this domain, besides those below `localhost`; may be repeated
@@ -267,6 +270,18 @@ fn duration(text: &str) -> Result<Duration, String> {
     text.parse().map(|span: TimeSpan| span.duration()).map_err(|error| error.to_string())
 }
 
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "it is no IP address with a port, such as `127.0.0.1:8080` or `[::]:80`".to_owned())
+}
+
+/// Whether a verb that takes a target has this option: one for `wasmhost`, and not for what the target names.
+pub(super) fn is_of_a_verb_with_target(name: &str) -> bool {
+    let command = Cli::command();
+    let verbs = command.get_subcommands().filter(|verb| matches!(verb.get_name(), "run" | "call"));
+    let mut options = command.get_arguments().chain(verbs.flat_map(clap::Command::get_arguments));
+    options.any(|option| option.get_long() == Some(name))
+}
+
 fn domain(text: &str) -> Result<String, String> {
     let is_label = |label: &str| {
         !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
@@ -363,7 +378,6 @@ pub(super) struct Permissions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_definition_holds_together() {
@@ -379,6 +393,24 @@ mod tests {
         }
         for text in ["", ".", "a..b", "http://a", "a:80", "a/b", "*.a"] {
             assert!(domain(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_have_a_port() {
+        assert_eq!(address("[::1]:0").map(|address| address.port()), Ok(0));
+        for text in ["80", ":80", "localhost:80", "127.0.0.1"] {
+            assert!(address(text).unwrap_err().contains("127.0.0.1:8080"), "{text}");
+        }
+    }
+
+    #[test]
+    fn options_of_the_verbs_with_a_target_are_known() {
+        for name in ["json", "wave", "raw", "socket", "no-cache", "verbose", "allow-env"] {
+            assert!(is_of_a_verb_with_target(name), "{name}");
+        }
+        for name in ["watch", "listen", "foo", ""] {
+            assert!(!is_of_a_verb_with_target(name), "{name}");
         }
     }
 

@@ -64,7 +64,8 @@ async fn talk(common: &Common, args: &CallArgs) -> Outcome {
 /// `APP[/[CLASS.]METHOD]`. The name of a class may hold slashes, the name of an app does not.
 fn parse(target: &str) -> Result<(&str, Option<&str>), Error> {
     let (app, path) = target.split_once('/').map_or((target, None), |(app, path)| (app, Some(path)));
-    if app.is_empty() || app == "." {
+    // A source, or a target of `run`.
+    if app.is_empty() || app == "." || app.contains("::") {
         let example = "such as `parameterized/my-class.baz`";
         return Err(Error::bad_request(format!(
             "`{target}` names no app; a target is APP[/[CLASS.]METHOD], {example}"
@@ -191,6 +192,7 @@ mod tests {
         assert_eq!(parse("app/ns:pkg/cart@1.0.0.add").unwrap(), ("app", Some("ns:pkg/cart@1.0.0.add")));
         assert!(parse("./wasmhost.toml").unwrap_err().message().contains("APP[/[CLASS.]METHOD]"));
         assert!(parse("/x").is_err());
+        assert!(parse("app::class.method").unwrap_err().message().contains("APP[/[CLASS.]METHOD]"));
     }
 
     #[test]

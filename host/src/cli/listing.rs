@@ -14,6 +14,8 @@ pub(super) struct Served<'a> {
     pub(super) domains: &'a [String],
     pub(super) front: &'a WebService,
     pub(super) apps: &'a [App],
+    /// Whether there is one source, which answers at the address itself.
+    pub(super) is_only: bool,
 }
 
 /// A method with a route.
@@ -98,7 +100,7 @@ impl Served<'_> {
         }
         let reachable = self.reachable();
         bases.push(format!("http://{reachable}/{app}/{}", class.replace('/', "%2F")));
-        if is_own && self.apps.len() == 1 {
+        if is_own && self.is_only {
             bases.push(format!("http://{reachable}"));
         }
         bases

@@ -8,6 +8,7 @@ use std::io::Read;
 
 use serde_json::value::RawValue;
 
+use super::args::is_of_a_verb_with_target;
 use crate::api::Members;
 use crate::error::Error;
 use crate::service::ArgumentReport;
@@ -113,6 +114,11 @@ impl<'a> Takes<'a> {
     }
 
     fn unknown(&self, name: &str) -> Error {
+        if is_of_a_verb_with_target(name) {
+            return Error::bad_request(format!(
+                "`--{name}` is an option of `wasmhost` itself, and stands before the target"
+            ));
+        }
         let known: Vec<_> = self.all().map(|argument| format!("--{}", argument.name)).collect();
         let error =
             crate::service::unknown(format!("unknown option `--{name}`"), &format!("--{name}"), &known, "options");

@@ -14,9 +14,10 @@ use tokio::runtime::Handle;
 
 use super::args::{Common, ServeArgs};
 use super::interrupts::Interrupts;
+use super::listing::Served;
 use super::terminal::{self, Outcome, say, with_patience};
 use super::watch::Watcher;
-use super::{build, context, listing};
+use super::{build, context};
 use crate::api::{self, Control, Place};
 use crate::error::{Error, ErrorKind};
 use crate::service::{App, Host, Source};
@@ -48,7 +49,10 @@ pub(super) async fn serve(common: &Common, args: Box<ServeArgs>) -> Outcome {
     };
     let watching = async {
         match &mut watcher {
-            Some(watcher) => watcher.run(&serving.host).await,
+            Some(watcher) => {
+                let list = |app: &App| serving.served(&args, std::slice::from_ref(app)).to_text();
+                watcher.run(&serving.host, list).await
+            }
             None => std::future::pending().await,
         }
     };
@@ -115,12 +119,18 @@ impl Serving {
             }
             apps.push(self.load_one(source).await?);
         }
-        let served = listing::Served { address: self.address, domains: &args.domain, front: &self.front, apps: &apps };
+        let served = self.served(args, &apps);
         if args.json {
             terminal::print(format!("{}\n", served.to_json()).as_bytes())?;
         }
         say(served.to_text().trim_end());
         Ok(watcher)
+    }
+
+    /// What there is to say of these apps.
+    fn served<'a>(&'a self, args: &'a ServeArgs, apps: &'a [App]) -> Served<'a> {
+        let is_only = args.sources.len() == 1;
+        Served { address: self.address, domains: &args.domain, front: &self.front, apps, is_only }
     }
 
     async fn build_one(&self, source: &Source, args: &ServeArgs) -> Result<(), Error> {

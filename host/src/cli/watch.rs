@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use super::terminal::{escape, say};
 use super::{build, context};
 use crate::error::{Error, ErrorKind};
-use crate::service::{Host, Source};
+use crate::service::{App, Host, Source};
 
 /// How long files have to be left alone before a change is taken up: editors and compilers write in several steps.
 const DEBOUNCE: Duration = Duration::from_millis(200);
@@ -59,6 +59,8 @@ struct Watching {
     builds: bool,
     /// What was in the files when they were last looked at.
     contents: HashMap<PathBuf, Content>,
+    /// Where it was last said to answer.
+    listed: String,
 }
 
 /// What is in a file, short enough to keep.
@@ -97,7 +99,7 @@ impl Watcher {
         let mut watched = Watched { watcher, folders: HashSet::new() };
         let mut apps = Vec::with_capacity(sources.len());
         for source in sources {
-            let mut app = Watching { source: source.clone(), builds, contents: HashMap::new() };
+            let mut app = Watching { source: source.clone(), builds, contents: HashMap::new(), listed: String::new() };
             for path in watched.cover(source)? {
                 app.has_changed(&path);
             }
@@ -111,13 +113,17 @@ impl Watcher {
         self.apps.iter_mut().filter(|watching| watching.source.name() == app).for_each(Watching::loads);
     }
 
-    /// Takes up changes, one after another, for ever. What goes wrong is printed, and the last version goes on.
-    pub(super) async fn run(&mut self, host: &Host) -> Infallible {
+    /// Takes up changes, one after another, for ever. What goes wrong is printed, and the last version goes on. `list` says
+    /// where an app answers, which is printed when it is no longer the same.
+    pub(super) async fn run(&mut self, host: &Host, list: impl Fn(&App) -> String) -> Infallible {
+        for app in &mut self.apps {
+            app.listed = host.app(app.source.name()).map(|app| list(&app)).unwrap_or_default();
+        }
         loop {
             let paths = self.changes.next().await;
             for app in &mut self.apps {
                 let Some(task) = app.task(&paths) else { continue };
-                if let Err(error) = app.renew(task, host).await {
+                if let Err(error) = app.renew(task, host, &list).await {
                     let text = error.to_string();
                     say(&format!("error: {}\n`{}` goes on as it was", escape(&text), app.source.name()));
                 }
@@ -211,7 +217,7 @@ impl Watching {
         }
     }
 
-    async fn renew(&mut self, task: Task, host: &Host) -> Result<(), Error> {
+    async fn renew(&mut self, task: Task, host: &Host, list: impl Fn(&App) -> String) -> Result<(), Error> {
         let source = context::source(&self.source.path().to_string_lossy())?;
         if source.name() != self.source.name() {
             return Err(Error::new(
@@ -227,6 +233,11 @@ impl Watching {
         let app = host.load_source(self.source.clone()).await?;
         host.publish(&app);
         say(&format!("`{}` is served anew", app.name()));
+        let listed = list(&app);
+        if listed != self.listed {
+            say(listed.trim_end());
+            self.listed = listed;
+        }
         Ok(())
     }
 }
@@ -281,7 +292,7 @@ mod tests {
         let text = format!("version = 1\n[component.a]\nsource = \"{component}\"\n{build}");
         std::fs::write(dir.join("wasmhost.toml"), text).unwrap();
         let source = Source::open(dir).unwrap();
-        Watching { source, builds: true, contents: HashMap::new() }
+        Watching { source, builds: true, contents: HashMap::new(), listed: String::new() }
     }
 
     const BUILD: &str = "build = \"make\"";

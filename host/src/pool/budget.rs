@@ -83,6 +83,11 @@ impl Budget {
         (self.charged_bytes.load(Ordering::Relaxed), self.limits.max_instances - lock(&self.places).free)
     }
 
+    /// The tasks alive on the runtime that instances live on, whoever spawned them; `None` before the first pool.
+    pub(crate) fn tasks_alive(&self) -> Option<usize> {
+        self.tasks.alive()
+    }
+
     /// Lets every pool exit what it has, and waits until the last instance is gone. For a host that takes no more calls.
     pub(crate) async fn exit_all(&self) {
         let pools: Vec<_> = lock(&self.populated).values().cloned().collect();

@@ -84,6 +84,11 @@ impl Tasks {
         }
     }
 
+    /// The tasks alive on the runtime of the pools, those of others included; `None` before there is one.
+    pub(super) fn alive(&self) -> Option<usize> {
+        self.runtime.get().map(|runtime| runtime.metrics().num_alive_tasks())
+    }
+
     /// Runs a start or an exit to its end, unless the host goes without waiting for it.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let Some(runtime) = self.runtime.get() else { return };

@@ -93,9 +93,9 @@ pub(crate) fn unknown(what: String, name: &str, known: &[String], plural: &str) 
     let mut known: Vec<_> = known.iter().map(String::as_str).collect();
     known.sort_by_key(|candidate| distance(candidate));
     let hint = match known[..] {
-        [] => format!("it has no {plural}"),
+        [] => format!("there are no {plural}"),
         [nearest, ..] if distance(nearest) <= nearest.len() / 3 + 1 => format!("did you mean `{nearest}`?"),
-        _ => format!("its {plural} are `{}`", known.join("`, `")),
+        _ => format!("known {plural}: `{}`", known.join("`, `")),
     };
     Error::not_found(format!("{what}; {hint}"))
 }

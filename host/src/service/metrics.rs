@@ -69,6 +69,11 @@ pub(crate) struct HostGauges {
     pub(crate) instances_limit: u64,
     /// `None` if there is no budget.
     pub(crate) memory_budget_bytes: Option<u64>,
+    /// What of it is charged. More than the sum over classes, which leaves out apps that were replaced and what is in no
+    /// pool.
+    pub(crate) memory_charged_bytes: u64,
+    /// Tasks on the runtime that instances live on; `None` before there is one.
+    pub(crate) tasks: Option<u64>,
     pub(crate) draining: bool,
 }
 
@@ -173,13 +178,15 @@ impl Drop for Timed<'_> {
 }
 
 impl Host {
-    /// What calls, starts and exits cost and how they ended, per app and class, as OpenMetrics text, which Prometheus
-    /// reads.
+    /// What calls, starts and exits cost and how they ended, per app and class, and what the host has as a whole, as
+    /// OpenMetrics text, which Prometheus reads.
     #[must_use]
     pub fn metrics(&self) -> String {
         let host = HostGauges {
             instances_limit: self.inner.config.max_instances.into(),
             memory_budget_bytes: Some(self.inner.budget.memory_bytes()),
+            memory_charged_bytes: self.inner.budget.usage().0,
+            tasks: self.inner.budget.tasks_alive().map(|tasks| tasks as u64),
             draining: self.is_draining(),
         };
         let apps = self.apps();

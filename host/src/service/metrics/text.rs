@@ -133,6 +133,16 @@ impl Scrape {
             };
             ConstGauge::new(bytes).encode(budget.begin(encoder, MetricType::Gauge)?)?;
         }
+        let charged = Described {
+            name: "wasmhost_memory_budget_charged",
+            help: "Memory that all instances count in the budget, those of replaced apps and those in no pool included",
+            unit: Some(Unit::Bytes),
+        };
+        ConstGauge::new(self.host.memory_charged_bytes).encode(charged.begin(encoder, MetricType::Gauge)?)?;
+        if let Some(alive) = self.host.tasks {
+            let tasks = described("wasmhost_tasks", "Tasks alive on the runtime that instances live on");
+            ConstGauge::new(alive).encode(tasks.begin(encoder, MetricType::Gauge)?)?;
+        }
         let draining = described("wasmhost_draining", "1 once a shutdown has begun");
         ConstGauge::new(u64::from(self.host.draining)).encode(draining.begin(encoder, MetricType::Gauge)?)
     }
@@ -255,7 +265,13 @@ mod tests {
         encode(Scrape {
             classes: vec![(("a\"b\\c\nd".to_owned(), "c".to_owned()), Arc::new(metrics))],
             gauges: vec![gauges, other],
-            host: HostGauges { instances_limit: 1000, memory_budget_bytes: Some(1 << 30), draining: true },
+            host: HostGauges {
+                instances_limit: 1000,
+                memory_budget_bytes: Some(1 << 30),
+                memory_charged_bytes: 3 << 20,
+                tasks: Some(7),
+                draining: true,
+            },
         })
     }
 
@@ -299,7 +315,9 @@ mod tests {
             "wasmhost_instances",
             "wasmhost_instances_limit",
             "wasmhost_memory_budget_bytes",
+            "wasmhost_memory_budget_charged_bytes",
             "wasmhost_memory_charged_bytes",
+            "wasmhost_tasks",
             "wasmhost_tuples",
             "wasmhost_wait_duration_seconds",
             "wasmhost_waiting",
@@ -326,6 +344,16 @@ mod tests {
             assert!(text.contains(&exits), "{text}");
         }
         assert!(!text.contains("outcome=\"timed-out\""), "what never happened takes no line: {text}");
+    }
+
+    #[test]
+    fn the_host_has_gauges_of_its_own_and_no_tasks_before_a_runtime() {
+        let text = text();
+        for line in ["wasmhost_memory_budget_charged_bytes 3145728", "wasmhost_tasks 7", "wasmhost_draining 1"] {
+            assert!(text.lines().any(|found| found == line), "`{line}` is not in: {text}");
+        }
+        let host = HostGauges::default();
+        assert!(!encode(Scrape { classes: Vec::new(), gauges: Vec::new(), host }).contains("wasmhost_tasks"));
     }
 
     #[test]
