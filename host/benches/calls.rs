@@ -1,5 +1,6 @@
 //! `cold` and `warm_call`: what a call through the library costs beside the same call straight on wasmtime, with the same
-//! engine, store and guest, in one run.
+//! engine, store and guest, in one run. `web_request`: what a request costs in the web front, without hyper and sockets,
+//! beside the same call through the library.
 //!
 //! Both sides take turns, so that a machine that slows down slows both; the figures are medians over the rounds of CPU time
 //! of this thread per operation. `cargo bench -p wasmhost --bench calls [FILTER]`; under `cargo test` each side runs twice.
@@ -216,6 +217,29 @@ async fn cold(plan: &Plan, host: &Host, guest: &str, interface: &'static str, en
     .await;
 }
 
+#[cfg(feature = "http")]
+async fn web_request(plan: &Plan, host: &Host) {
+    use tower_service::Service;
+
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/parameterized");
+    let app = host.load(folder).await.expect("the example loads");
+    host.publish(&app);
+    let class = app.classes().next().expect("the example has a class");
+    let bound = class.bind(&("hedgehog", 7)).expect("it has two parameters");
+    let mut front = host.web_service().root(app.name());
+    plan.compare(
+        "web_request/library",
+        async || {
+            let uri = "/?foo=hedgehog&bar=7&qux=override";
+            let request = http::Request::get(uri).header("host", "127.0.0.1:8080").body(String::new());
+            let response = front.call(request.expect("a request")).await.expect("the front answers");
+            assert_eq!(response.status(), 200);
+        },
+        async || drop(bound.call::<_, String>("baz", &("override",)).await.expect("baz returns")),
+    )
+    .await;
+}
+
 /// Runs on one thread: its CPU time is then all there is, but for the ticker's.
 fn on_one_thread(work: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work);
@@ -231,6 +255,8 @@ fn main() -> ExitCode {
         warm_calls(&plan, &host, "hooks_async", "test:hooks-async/probe", "async").await;
         cold(&plan, &host, "hooks", "test:hooks/probe", "sync").await;
         cold(&plan, &host, "hooks_async", "test:hooks-async/probe", "async").await;
+        #[cfg(feature = "http")]
+        web_request(&plan, &host).await;
         host.shutdown().await;
     });
     if plan.missed.get() {

@@ -24,6 +24,7 @@ mod usage;
 mod watch;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -55,10 +56,13 @@ pub fn main() -> ExitCode {
 /// poll, and tokio's default of 61 would hold the others up for as many.
 const POLLS_BETWEEN_EVENTS: u32 = 7;
 
+/// How long a thread that did file operations waits for more. Each has memory of its own, which a burst should not leave behind.
+const FILE_THREADS_WAIT: Duration = Duration::from_secs(2);
+
 fn runtime(verb: &Verb) -> std::io::Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if let Verb::Serve(args) = verb {
-        builder.event_interval(POLLS_BETWEEN_EVENTS);
+        builder.event_interval(POLLS_BETWEEN_EVENTS).thread_keep_alive(FILE_THREADS_WAIT);
         if let Some(workers) = args.workers {
             builder.worker_threads(workers.get());
         }

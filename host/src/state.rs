@@ -40,13 +40,24 @@ pub struct State {
 }
 
 /// When the guest has to be done with what it does now.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Deadline {
     at: Option<Instant>,
     /// Ticks of the epoch that guest code may still see, where several calls share the store: time on the clock says
     /// nothing there, for it passes while all of them wait.
     ticks_left: Option<u64>,
+    /// Whether the guest has waited for its turn at the tick that it sees.
+    has_waited: bool,
     passed: bool,
+}
+
+/// What a guest does when it sees a tick of the epoch.
+#[derive(Debug, PartialEq, Eq)]
+enum AtTick {
+    Stop,
+    /// Lets others run, waits for its turn, and sees the same tick again.
+    Wait,
+    GoOn,
 }
 
 impl Deadline {
@@ -54,6 +65,7 @@ impl Deadline {
     pub(crate) fn set(&mut self, timeout: Option<Duration>) -> Option<Instant> {
         self.at = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.ticks_left = None;
+        self.has_waited = false;
         self.passed = false;
         self.at
     }
@@ -64,14 +76,22 @@ impl Deadline {
         self.ticks_left = Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
     }
 
-    /// Whether the guest has to stop at this tick of the epoch.
-    fn is_over(&mut self) -> bool {
+    /// What the guest does at a tick: it waits for its turn once, and does not go on for another tick when its time was over
+    /// meanwhile.
+    fn at_tick(&mut self) -> AtTick {
         let is_over = self.at.is_some_and(|at| Instant::now() >= at) || self.ticks_left == Some(0);
-        if let Some(left) = &mut self.ticks_left {
-            *left = left.saturating_sub(1);
-        }
         self.passed |= is_over;
-        is_over
+        if is_over {
+            return AtTick::Stop;
+        }
+        if std::mem::take(&mut self.has_waited) {
+            return AtTick::GoOn;
+        }
+        if let Some(left) = &mut self.ticks_left {
+            *left -= 1;
+        }
+        self.has_waited = true;
+        AtTick::Wait
     }
 
     /// Whether the guest was stopped because the time was over.
@@ -104,7 +124,7 @@ impl State {
             #[cfg(feature = "http")]
             http_policy: wasi::NoOutbound,
             memory: MemoryLimiter::new(max_memory_bytes, limits),
-            deadline: Deadline { at: None, ticks_left: None, passed: false },
+            deadline: Deadline::default(),
             output,
             turn: Turn::new(turns),
         };
@@ -114,12 +134,12 @@ impl State {
         store.set_max_component_handles(limits.max_handles);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
-            if context.data_mut().deadline.is_over() {
-                return Ok(UpdateDeadline::Interrupt);
-            }
-            // Other guests and the host's own tasks run every tick.
-            let state = context.data();
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(state.turn.clone().next(state.deadline.at))))
+            let state = context.data_mut();
+            Ok(match state.deadline.at_tick() {
+                AtTick::Stop => UpdateDeadline::Interrupt,
+                AtTick::GoOn => UpdateDeadline::Continue(1),
+                AtTick::Wait => UpdateDeadline::YieldCustom(0, Box::pin(state.turn.clone().next(state.deadline.at))),
+            })
         });
         Ok(store)
     }
@@ -141,5 +161,39 @@ impl WasiHttpView for State {
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("State").field("memory", &self.memory).field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_waits_once_at_each_tick() {
+        let mut deadline = Deadline::default();
+        deadline.set(Some(Duration::from_secs(60)));
+        let seen = [(); 4].map(|()| deadline.at_tick());
+        assert_eq!(seen, [AtTick::Wait, AtTick::GoOn, AtTick::Wait, AtTick::GoOn]);
+        assert!(!deadline.passed());
+    }
+
+    #[test]
+    fn a_guest_whose_time_was_over_while_it_waited_does_not_go_on() {
+        let mut deadline = Deadline::default();
+        deadline.set(Some(Duration::from_secs(60)));
+        assert_eq!(deadline.at_tick(), AtTick::Wait);
+        deadline.at = Some(Instant::now());
+        assert_eq!(deadline.at_tick(), AtTick::Stop);
+        assert!(deadline.passed());
+        deadline.set(None);
+        assert!(!deadline.passed() && deadline.at_tick() == AtTick::Wait, "the next call begins anew");
+    }
+
+    #[test]
+    fn guests_that_share_a_store_run_for_so_many_ticks() {
+        let mut deadline = Deadline::default();
+        deadline.allow_ticks(Duration::from_millis(2));
+        let seen = [(); 4].map(|()| deadline.at_tick());
+        assert_eq!(seen, [AtTick::Wait, AtTick::GoOn, AtTick::Wait, AtTick::Stop]);
     }
 }

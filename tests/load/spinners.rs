@@ -44,7 +44,7 @@ fn guests_that_spin_hold_up_neither_other_apps_nor_the_health_check() {
         stop.send_replace(true);
         let spun = Times(spinners.join_all().await.into_iter().flatten().collect());
         let longest = spun.quantile(1.0);
-        figure(format_args!("spinners: another app {calm}; live {live}; 504 {spun} longest {longest:.1?}"));
+        figure(format_args!("spinners: another app {calm}; live {live}; 504 {spun} longest {longest:.3?}"));
 
         assert!(calm.quantile(0.99) <= promised(50), "another app: {calm}");
         assert!(live.quantile(0.99) <= promised(20), "the health check: {live}");

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::task::JoinSet;
 
-use crate::server::{App, Server};
+use crate::server::{App, Held, Server};
 use crate::{alone, figure, is_full, size, until};
 
 const CLIENTS: usize = 8;
@@ -19,12 +19,11 @@ fn tuples_that_come_and_go_leave_nothing_behind() {
         let early = tuples / 10;
         let mut server = serve();
         let mut instances = HashSet::new();
+        let threads = server.held().threads;
         visit(&server, 0..early, &mut instances).await;
-        server.is_at_rest().await;
-        let before = server.held();
+        let before = at_rest(&server, threads).await;
         visit(&server, early..tuples, &mut instances).await;
-        server.is_at_rest().await;
-        let after = server.held();
+        let after = at_rest(&server, threads).await;
         figure(format_args!("tuples: after {early} {before:?}, after {tuples} {after:?}"));
 
         assert_eq!(instances.len(), tuples, "each has an instance of its own");
@@ -34,8 +33,6 @@ fn tuples_that_come_and_go_leave_nothing_behind() {
         assert!(after.resident_kib * 100 <= before.resident_kib * percent, "memory: {before:?} → {after:?}");
         // An idle instance more or less has its directory open.
         assert!(after.files <= before.files + 4, "open files: {before:?} → {after:?}");
-        // The runtime keeps a thread that did file operations for ten seconds.
-        until("no thread is left over", async || server.held().threads <= before.threads).await;
 
         let (status, _) = server.end();
         assert_eq!(status.code(), Some(0), "{}", server.process.said());
@@ -54,6 +51,14 @@ fn serve() -> Server {
     };
     let bounds = ["--max-tuples", "100000", "--tuple-rate", "1000000", "--tuple-burst", "1000000"];
     Server::start(&[app], &[&["--max-instances", "64"], &bounds[..]].concat())
+}
+
+/// What the server holds once nothing is under way, and the runtime has let go of the threads that did file operations: each
+/// has memory of its own, and is kept for a moment.
+async fn at_rest(server: &Server, threads: u64) -> Held {
+    server.is_at_rest().await;
+    until("no thread is left over", async || server.held().threads <= threads).await;
+    server.held()
 }
 
 /// Calls each tuple once, and adds the numbers of the instances that answered.

@@ -3,7 +3,7 @@
 //! ```text
 //!  wrk ──▶ wasmhost serve examples/parameterized        the real program, all three query values given
 //!      ──▶ bare hyper: this program with `--bare`        its connection settings, runtime, headers and body
-//!      ──▶ node, where it is on PATH                     for a sense of scale
+//!      ──▶ node, `wasmtime serve`, where on PATH         for a sense of scale
 //! ```
 //! They take turns, so that a machine that slows down slows all; the figures are medians over the rounds.
 //! `cargo bench -p wasmhost --bench web`; under `cargo test` there is one short round, and none without wrk.
@@ -19,8 +19,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use answer::Answer;
+use mimalloc::MiMalloc;
 use servers::Server;
 use wrk::Load;
+
+/// That of the program, so that the bare server has the same.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// All three query values, at the root of the only app.
 const PATH: &str = "/?foo=hedgehog&bar=7&qux=override";
@@ -74,11 +79,12 @@ impl Plan {
         let answer = Answer::of(ours.address)?;
         let bare = Server::bare(&answer)?;
         let mut servers = vec![bare, ours];
-        match Server::node(&answer)? {
-            Some(node) => servers.push(node),
-            None => println!("node: not on PATH, left out"),
+        for (name, other) in [("node", Server::node(&answer)?), ("wasmtime", Server::wasmtime(&answer)?)] {
+            match other {
+                Some(other) => servers.push(other),
+                None => println!("{name}: not on PATH, left out"),
+            }
         }
-        println!("wasmtime serve: {}, left out", Server::why_not_wasmtime());
         for server in &servers[1..] {
             answer.is_given_by(server)?;
         }

@@ -1,6 +1,6 @@
 //! The servers that are compared: how each is started, where it listens, and the CPU time that it has taken.
 
-use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, PipeReader, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -34,6 +34,8 @@ pub(super) struct Server {
     pub(super) name: &'static str,
     pub(super) address: SocketAddr,
     child: Child,
+    /// What it prints, which has to stay open.
+    said: BufReader<PipeReader>,
 }
 
 impl Server {
@@ -68,38 +70,48 @@ impl Server {
         Self::start("node", command, &input(answer)?, |line| line.parse().ok())
     }
 
-    /// Why wasmtime's own server is not among them.
-    pub(super) fn why_not_wasmtime() -> &'static str {
-        let is_there = Command::new("wasmtime").arg("--version").stdout(Stdio::null()).status().is_ok();
-        if is_there { "no example of ours answers `wasi:http`" } else { "not on PATH" }
+    /// Wasmtime's own server, if there is one, with a `wasi:http` guest: a new instance for each request.
+    pub(super) fn wasmtime(answer: &Answer) -> Result<Option<Self>> {
+        let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/guests/target/wasm32-wasip2/release/web.wasm");
+        let headers: Vec<_> = answer.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        let mut command = Command::new("wasmtime");
+        command
+            .args(["serve", "-Scli", "--addr", "127.0.0.1:0"])
+            .args(["--env", &format!("HEADERS={}", headers.join("\n")), "--env", &format!("BODY={}", answer.body)])
+            .arg(guest);
+        let address = |line: &str| line.split_once("http://")?.1.trim_end_matches('/').parse().ok();
+        Self::start("wasmtime", command, "", address)
     }
 
-    /// Starts a program that prints one line when it listens; `None` if there is no such program.
+    /// Starts a program that prints where it listens, as output or as an error; `None` if there is no such program.
     fn start(
         name: &'static str,
         mut command: Command,
         input: &str,
         address: impl Fn(&str) -> Option<SocketAddr>,
     ) -> Result<Option<Self>> {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let (said, says) = std::io::pipe()?;
+        command.stdin(Stdio::piped()).stdout(says.try_clone()?).stderr(says);
         let child = match command.spawn() {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             child => child?,
         };
-        let unknown = SocketAddr::from(([0; 4], 0));
-        let mut server = Self { name, address: unknown, child };
+        // With it goes our end of the pipe, which would end with the child alone otherwise.
+        drop(command);
+        let mut server = Self { name, address: SocketAddr::from(([0; 4], 0)), child, said: BufReader::new(said) };
         // Written and not closed: its end is the end of the server.
         server.child.stdin.as_mut().ok_or("input is piped")?.write_all(input.as_bytes())?;
-        let mut line = String::new();
-        BufReader::new(server.child.stdout.as_mut().ok_or("output is piped")?).read_line(&mut line)?;
-        let Some(address) = address(line.trim_end()) else {
-            let _ = server.child.kill();
-            let mut said = String::new();
-            server.child.stderr.take().ok_or("errors are piped")?.read_to_string(&mut said)?;
-            return Err(format!("`{name}` did not start: {line}{said}").into());
-        };
-        server.address = address;
-        Ok(Some(server))
+        let mut said = String::new();
+        loop {
+            let before = said.len();
+            if server.said.read_line(&mut said)? == 0 {
+                return Err(format!("`{name}` did not start: {said}").into());
+            }
+            if let Some(address) = address(said[before..].trim_end()) {
+                server.address = address;
+                return Ok(Some(server));
+            }
+        }
     }
 
     /// CPU time that it has taken so far, on all threads.

@@ -33,19 +33,26 @@ struct Held {
     turns: Turns,
     /// Whether there is a permit, for all those calls that never take one.
     is_held: AtomicBool,
+    /// Whether the guest was stopped by a tick and waits for nothing but the runtime, which looks at its sockets meanwhile.
+    is_yielding: AtomicBool,
     permit: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl Turn {
     pub(super) fn new(turns: &Turns) -> Self {
-        Self(Arc::new(Held { turns: turns.clone(), is_held: AtomicBool::new(false), permit: Mutex::new(None) }))
+        let (is_held, is_yielding) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self(Arc::new(Held { turns: turns.clone(), is_held, is_yielding, permit: Mutex::new(None) }))
     }
 
     /// Lets others run, and waits for the guest's next turn; no longer than until its deadline, for it is stopped where it
     /// runs.
     pub(super) async fn next(self, deadline: Option<Instant>) {
-        self.give_back();
+        // The turn is kept until the runtime has looked at its sockets. Given back before, it would wake the next guest,
+        // which the worker would run at once, and so on: requests would lie in their sockets for many ticks.
+        self.0.is_yielding.store(true, Ordering::Release);
         tokio::task::yield_now().await;
+        self.0.is_yielding.store(false, Ordering::Release);
+        self.give_back();
         let turn = self.0.turns.0.clone().acquire_owned();
         let permit = match deadline {
             Some(deadline) => tokio::time::timeout_at(deadline.into(), turn).await.ok(),
@@ -57,13 +64,15 @@ impl Turn {
         }
     }
 
-    /// Polls a guest to its end. Between polls it has no turn: either it waits for the next one, or for something else.
+    /// Polls a guest to its end. Between polls it has no turn, unless all it waits for is the runtime.
     ///
     /// The guest is lent and not moved: futures of calls are large, and each that holds another by value is twice its size.
     pub(crate) fn run<'a, F: Future>(&'a self, mut guest: Pin<&'a mut F>) -> impl Future<Output = F::Output> + 'a {
         std::future::poll_fn(move |context| {
             let polled = guest.as_mut().poll(context);
-            self.give_back();
+            if polled.is_ready() || !self.0.is_yielding.load(Ordering::Acquire) {
+                self.give_back();
+            }
             polled
         })
     }
@@ -86,6 +95,7 @@ impl Held {
 mod tests {
     use super::*;
     use std::pin::pin;
+    use std::sync::atomic::AtomicUsize;
     use std::time::Duration;
 
     #[tokio::test(start_paused = true)]
@@ -110,6 +120,34 @@ mod tests {
             assert_eq!(began.elapsed(), Duration::ZERO);
         });
         assert_eq!(turns.0.available_permits(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_runtime_looks_at_its_sockets_between_two_turns() {
+        let turns = Turns(Arc::new(Semaphore::new(1)));
+        let (client, server) = std::os::unix::net::UnixStream::pair().unwrap();
+        server.set_nonblocking(true).unwrap();
+        let server = tokio::net::UnixStream::from_std(server).unwrap();
+        let client = Arc::new(Mutex::new(Some(client)));
+        let spun = Arc::new(AtomicUsize::new(0));
+        let mut guests = tokio::task::JoinSet::new();
+        for _ in 0..50 {
+            let (turn, spun, client) = (Turn::new(&turns), spun.clone(), client.clone());
+            guests.spawn(async move {
+                let guest = pin!(async {
+                    while spun.fetch_add(1, Ordering::Relaxed) < 1_000 {
+                        if spun.load(Ordering::Relaxed) == 130 {
+                            // Something comes for somebody else: the end of what the client had to say.
+                            client.lock().unwrap().take();
+                        }
+                        turn.clone().next(None).await;
+                    }
+                });
+                turn.run(guest).await;
+            });
+        }
+        let seen = server.readable().await.map(|()| spun.load(Ordering::Relaxed)).unwrap();
+        assert!((130..=135).contains(&seen), "seen after {seen} turns");
     }
 
     #[tokio::test(start_paused = true)]
