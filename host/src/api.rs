@@ -14,6 +14,7 @@ mod report;
 mod respond;
 mod routes;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,11 +25,12 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
-use crate::service::Host;
+use crate::service::{App, Host, unknown};
+use crate::web::not_ready;
 pub(crate) use call::Members;
 pub use place::Place;
 use place::Taken;
-pub(crate) use report::{AppReport, AppState, AppSummary, Apps, CallableClass, Pools};
+pub(crate) use report::{AppReport, AppState, Apps, CallableClass, Pools};
 
 /// The header that says which instance answered.
 pub(crate) const INSTANCE_HEADER: &str = "wasmhost-instance";
@@ -38,15 +40,18 @@ pub(crate) const INSTANCE_HEADER: &str = "wasmhost-instance";
 pub struct Options {
     /// Where the socket lies.
     pub place: Place,
-    /// Says what the server is still busy with before it is ready, `building hello` for example; `None` once it is.
-    pub phase: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    /// Says which apps are not there yet, and what each waits for, `building` for example.
+    pub phases: Phases,
 }
+
+/// What each app waits for that is not there yet.
+pub type Phases = Arc<dyn Fn() -> BTreeMap<String, &'static str> + Send + Sync>;
 
 impl Options {
     /// A server that is ready as soon as it runs.
     #[must_use]
     pub fn new(place: Place) -> Self {
-        Self { place, phase: Arc::new(|| None) }
+        Self { place, phases: Arc::new(BTreeMap::new) }
     }
 }
 
@@ -61,14 +66,51 @@ struct Api {
     host: Host,
     /// The runtime that calls run on.
     calls: Handle,
-    phase: Arc<dyn Fn() -> Option<String> + Send + Sync>,
-    /// Set before the host itself drains: the web front comes first.
-    draining: Arc<AtomicBool>,
+    phases: Phases,
+    drain: Arc<Drain>,
+}
+
+/// How far the end of the server is.
+#[derive(Debug, Default)]
+struct Drain {
+    /// It is no longer ready, and takes calls all the same.
+    announced: AtomicBool,
+    /// It takes no more calls. Set before the host itself drains: the web front comes first.
+    begun: AtomicBool,
 }
 
 impl Api {
+    /// Whether calls are refused.
     fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire) || self.host.is_draining()
+        self.drain.begun.load(Ordering::Acquire) || self.host.is_draining()
+    }
+
+    /// What keeps the server from being ready, if anything does.
+    fn phase(&self) -> Option<String> {
+        if self.is_draining() || self.drain.announced.load(Ordering::Acquire) {
+            return Some("draining".to_owned());
+        }
+        let phases = (self.phases)();
+        let (app, phase) = phases.first_key_value()?;
+        Some(format!("{phase} {app}"))
+    }
+
+    /// Finds an app.
+    ///
+    /// # Errors
+    ///
+    /// `starting` for one that is not there yet; `not-found`, naming the nearest apps, those included.
+    fn app(&self, name: &str) -> Result<App> {
+        // Asked first: an app is published before it has no phase any longer.
+        let phases = (self.phases)();
+        self.host.app(name).map_err(|error| match phases.get(name) {
+            Some(phase) => not_ready(name, phase),
+            None if phases.is_empty() => error,
+            None => {
+                let known: Vec<_> = self.host.apps().keys().chain(phases.keys()).cloned().collect();
+                unknown(format!("there is no app `{name}`"), name, &known, "apps")
+            }
+        })
     }
 }
 
@@ -76,7 +118,7 @@ impl Api {
 #[derive(Debug)]
 pub struct Control {
     socket: PathBuf,
-    draining: Arc<AtomicBool>,
+    drain: Arc<Drain>,
     stop: oneshot::Sender<Duration>,
     /// Answers when the thread has ended, by being dropped with it.
     ended: oneshot::Receiver<()>,
@@ -95,8 +137,8 @@ impl Control {
         let (stop, stopped) = oneshot::channel();
         let (ending, ended) = oneshot::channel();
         let (ready, when_ready) = mpsc::sync_channel(1);
-        let draining = Arc::<AtomicBool>::default();
-        let api = Arc::new(Api { host, calls, phase: options.phase, draining: draining.clone() });
+        let drain = Arc::<Drain>::default();
+        let api = Arc::new(Api { host, calls, phases: options.phases, drain: drain.clone() });
         let serve = move || {
             let _ending = ending;
             serve(api, taken, stopped, &ready);
@@ -104,7 +146,7 @@ impl Control {
         let thread = std::thread::Builder::new().name("wasmhost-control".to_owned()).spawn(serve);
         thread.map_err(|error| Error::io("the thread of the control API", error))?;
         when_ready.recv().map_err(|_| Error::internal("the thread of the control API ended before it began"))??;
-        Ok(Self { socket, draining, stop, ended })
+        Ok(Self { socket, drain, stop, ended })
     }
 
     /// The path of the socket.
@@ -113,9 +155,14 @@ impl Control {
         &self.socket
     }
 
+    /// Tells whoever asks from now on that the server is not ready, because it is about to end.
+    pub fn announce_drain(&self) {
+        self.drain.announced.store(true, Ordering::Release);
+    }
+
     /// Refuses calls from now on, and says so to whoever asks whether the server is ready.
     pub fn begin_drain(&self) {
-        self.draining.store(true, Ordering::Release);
+        self.drain.begun.store(true, Ordering::Release);
     }
 
     /// Accepts no more connections, lets those with a request under way end within `grace`, cuts off the others and gives

@@ -72,9 +72,9 @@ fn runtime(verb: &Verb) -> std::io::Result<tokio::runtime::Runtime> {
 
 async fn verb(cli: Cli) -> Outcome {
     match cli.verb {
-        Verb::Inspect(args) => inspect::inspect(&cli.common, args).await,
-        Verb::Run(args) => run::run(&cli.common, args).await,
-        Verb::Serve(args) => serve::serve(&cli.common, args).await,
+        Verb::Inspect(args) => inspect::inspect(args).await,
+        Verb::Run(args) => run::run(args).await,
+        Verb::Serve(args) => serve::serve(args).await,
         Verb::Call(args) => call::call(&cli.common, args).await,
         Verb::Ps(args) => ps::ps(args).await,
         Verb::Build(args) => build::build_verb(args).await,

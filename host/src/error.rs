@@ -20,7 +20,7 @@ pub enum ErrorKind {
     MethodNotAllowed,
     /// A value or a file is larger than its limit.
     TooLarge,
-    /// The host was not told to allow this (`--allow-env`, `--allow-mount`).
+    /// The host was not told to allow this (`--allow-env`, `--allow-mount`), or a web page asked for what is not for pages.
     Forbidden,
     /// There is no app, class, method or file of that name.
     NotFound,

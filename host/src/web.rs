@@ -11,6 +11,7 @@ mod body;
 mod cors;
 mod decode;
 mod negotiate;
+mod pages;
 mod readiness;
 mod request;
 mod respond;
@@ -33,7 +34,7 @@ use crate::service::Host;
 use table::{Layout, Table};
 
 pub use body::Body;
-pub(crate) use readiness::{Phase, Readiness};
+pub(crate) use readiness::{Phase, Readiness, not_ready};
 pub(crate) use server::{Options, Server};
 
 /// The published apps of a host as a [`tower_service::Service`]: cheap to clone, always ready, never failing.
@@ -97,6 +98,10 @@ impl WebService {
 
     /// Lets every method answer `POST /{method}` of its class, after the routes. Default: false, since a method without a
     /// route was not meant for the world.
+    ///
+    /// Web pages are answered with `forbidden` there, but those of origins that the class's `cors` lists, and those of the very
+    /// origin that they ask, if its host is an address, `localhost`, or one of or below the [`domain`](Self::domain)s: any
+    /// other name can be made to lead here by whoever has it.
     #[must_use]
     pub fn expose_methods(self, expose: bool) -> Self {
         self.with(|shared| shared.layout.exposes_methods = expose)

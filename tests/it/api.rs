@@ -122,12 +122,12 @@ impl Answer {
 async fn send(socket: &Path, method: &str, path: &str, body: &str, headers: &str) -> UnixStream {
     let mut stream = UnixStream::connect(socket).await.unwrap();
     let length = body.len();
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n"
+    // In one piece: a server that refuses the head and closes with a body unread takes its answer back.
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
     );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    // A server that refuses the head may close before it has read the body.
-    let _ = stream.write_all(body.as_bytes()).await;
+    // Of a body that is too long not all may be read.
+    let _ = stream.write_all(request.as_bytes()).await;
     stream
 }
 
@@ -246,8 +246,11 @@ async fn a_request_that_fits_nothing_is_told_what_would() {
     assert_eq!(served.ask("POST", &call, &of(300_000)).await.status, 200, "what the host allows fits into a body");
     let too_large = served.ask("POST", &call, &of(310_000)).await;
     assert_eq!(too_large.refused(), (413, "too-large".to_owned()));
-    assert_eq!(too_large.json()["error"]["setting"], "max-body-bytes");
-    assert_eq!(served.ask("POST", &call, &of(1_000_000)).await.refused(), (413, "too-large".to_owned()));
+    let body = served.ask("POST", &call, &of(1_000_000)).await;
+    assert_eq!(body.refused(), (413, "too-large".to_owned()));
+    let error = &body.json()["error"];
+    assert_eq!((&error["setting"], &error["limit"]), (&json!("max-body"), &json!("300000")));
+    says(&body, &["465536 bytes", "300000 bytes together", "`max-body`"]);
 
     assert_eq!(served.get("/v2/apps").await.refused(), (404, "not-found".to_owned()));
     let get = served.get(&call).await;
@@ -326,10 +329,40 @@ async fn of_many_pools_those_with_most_to_do_are_listed_and_all_are_counted() {
 async fn a_server_says_what_it_is_busy_with_before_it_is_ready() {
     let host = TestHost::new();
     let mut options = Options::new(Place::Kept(host.dir().join("data")));
-    options.phase = std::sync::Arc::new(|| Some("building hello".to_owned()));
+    options.phases = std::sync::Arc::new(|| [("hello".to_owned(), "building")].into());
     let control = Control::start(host.host.clone(), Handle::current(), options).unwrap();
-    let answer = ask(control.socket(), "GET", "/v1/ready", "", "").await;
+    host.host.publish(&host.app("hooks", "").await.unwrap());
+    let asked = async |method: &str, path: &str| ask(control.socket(), method, path, "{}", "").await;
+    let answer = asked("GET", "/v1/ready").await;
     assert_eq!((answer.status, &answer.json()["phase"]), (503, &json!("building hello")));
+
+    for (method, path) in
+        [("POST", "/classes/greeter/methods/greet/calls"), ("GET", ""), ("GET", "/pools?class=greeter")]
+    {
+        let answer = asked(method, &format!("/v1/apps/hello{path}")).await;
+        assert_eq!(answer.refused(), (503, "starting".to_owned()), "{path}");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+        assert_eq!(answer.json()["error"]["message"], "the app `hello` is not ready yet: building");
+    }
+    let answer = asked("GET", "/v1/apps/helo").await;
+    assert_eq!(answer.refused(), (404, "not-found".to_owned()));
+    assert!(answer.body.contains("did you mean `hello`?"), "{answer:?}");
+    let listed = asked("GET", "/v1/apps").await.json();
+    assert_eq!(listed["apps"][0], json!({"name": "hello", "state": "starting", "phase": "building", "classes": []}));
+    assert_eq!((&listed["apps"][1]["name"], &listed["apps"][1]["state"]), (&json!("hooks"), &json!("ready")));
+    assert_eq!(listed["apps"][1].get("phase"), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_that_was_announced_is_no_readiness_and_refuses_no_calls() {
+    let served = Served::parameterized().await;
+    served.control.announce_drain();
+    let ready = served.get("/v1/ready").await;
+    assert_eq!((ready.status, &ready.json()["phase"]), (503, &json!("draining")));
+    let call = r#"{"text": {"foo": "x"}}"#;
+    assert_eq!(served.ask("POST", BAZ, call).await.status, 200);
+    served.control.begin_drain();
+    assert_eq!(served.ask("POST", BAZ, call).await.refused(), (503, "draining".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

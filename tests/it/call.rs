@@ -1,12 +1,15 @@
 //! `wasmhost call` and `wasmhost ps`: the real program, against control APIs in this process.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tokio::runtime::Handle;
 use wasmhost::api::place::Place;
+use wasmhost::api::{Control, Options};
 use wasmhost_tests::{Ran, TestHost, example, root, run, wasmhost_command};
 
 use crate::api::{Served, start};
@@ -102,7 +105,7 @@ async fn arguments_that_are_too_large_are_told_the_setting() {
     for bytes in [150_000, 30_000_000] {
         std::fs::write(&file, format!(r#"{{"text": "{}"}}"#, "x".repeat(bytes))).unwrap();
         let options = ["call", "hooks/echo", "--mode", "", "--args", file.to_str().unwrap()];
-        served.fails(&options, 2, &["`max-body-bytes`", "usage: "]);
+        served.fails(&options, 2, &["`max-body", "usage: "]);
     }
 }
 
@@ -185,6 +188,71 @@ async fn the_server_that_has_the_app_is_found_and_two_are_a_conflict() {
             .ok()
             .contains("(x, 10)")
     );
+}
+
+/// A server that says that it has an app, and breaks off when it is asked for more.
+fn breaking(socket: &Path) -> std::thread::JoinHandle<()> {
+    let listener = UnixListener::bind(socket).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            let first = lines.next();
+            lines.take_while(|line| !line.is_empty()).for_each(drop);
+            match first.as_deref() {
+                // Whoever looks whether somebody listens says nothing.
+                None => {}
+                Some("GET /v1/apps HTTP/1.1") => {
+                    let body = r#"{"apps": [{"name": "broken", "state": "ready", "classes": []}]}"#;
+                    write!(&stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+                }
+                Some(_) => break,
+            }
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_breaks_off_is_told_of_and_the_others_are_listed() {
+    example("parameterized");
+    let dir = tempfile::tempdir().unwrap();
+    let host = TestHost::new();
+    host.host.publish(&host.host.load(root().join("examples/parameterized")).await.unwrap());
+    let _control = start(&host, Place::Ephemeral(dir.path().to_owned())).unwrap();
+    let socket = dir.path().join("ephemeral/0.sock");
+    for (arguments, expected) in
+        [(&["ps"][..], "parameterized"), (&["call", "-r", "parameterized", "--foo", "fox"], "(fox, 10)")]
+    {
+        let other = breaking(&socket);
+        let ran = run(&mut command(dir.path(), arguments));
+        let said = &ran.stderr;
+        assert!(said.contains("warning: the server (process ") && said.contains("broke off"), "{ran:?}");
+        assert!(ran.ok().contains(expected));
+        other.join().unwrap();
+        std::fs::remove_file(&socket).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_app_that_two_servers_will_have_is_a_conflict_before_they_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = TestHost::new();
+    let begin = || {
+        let mut options = Options::new(Place::Ephemeral(dir.path().to_owned()));
+        options.phases = std::sync::Arc::new(|| [("hooks".to_owned(), "compiling")].into());
+        Control::start(host.host.clone(), Handle::current(), options).unwrap()
+    };
+    let _first = begin();
+    let error = run(&mut command(dir.path(), &["call", "hooks/noop"])).failed(6);
+    assert!(error.contains("the app `hooks` is not ready yet: compiling"), "{error}");
+    let _second = begin();
+    let error = run(&mut command(dir.path(), &["call", "hooks/noop"])).failed(5);
+    assert!(error.contains("several servers have the app `hooks`"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_apps_is_no_missing_server() {
+    let served = Served::new();
+    assert_eq!(served.cli(&["ps"]).ok(), "the server has no apps\n");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -349,12 +349,12 @@ fn trouble_with_the_cache_is_a_warning_unless_the_cache_was_asked_for() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let not_a_dir = file.path().to_str().unwrap();
     let target = format!("{}::probe.echo", guest("cli").with_file_name("hooks.wasm").display());
-    let call = ["run", target.as_str(), "--mode", "", "--text", "x"];
-    let ran = run(wasmhost_command().env("WASMHOST_CACHE_DIR", not_a_dir).args(call));
+    let call = [target.as_str(), "--mode", "", "--text", "x"];
+    let ran = run(wasmhost_command().env("WASMHOST_CACHE_DIR", not_a_dir).arg("run").args(call));
     assert!(ran.stderr.contains("warning: cache directory"), "{ran:?}");
     assert_eq!(ran.ok(), "\"x\"\n");
-    let asked = run(wasmhost_command().args(["--cache-dir", not_a_dir]).args(call));
+    let asked = run(wasmhost_command().args(["run", "--cache-dir", not_a_dir]).args(call));
     assert_ne!(asked.code, Some(0));
     assert!(asked.stderr.contains("--no-cache"), "{asked:?}");
-    assert_eq!(wasmhost(&[&["--no-cache"], &call[..]].concat()).ok(), "\"x\"\n");
+    assert_eq!(wasmhost(&[&["run", "--no-cache"], &call[..]].concat()).ok(), "\"x\"\n");
 }

@@ -91,6 +91,38 @@ fn a_signal_lets_requests_end_and_the_exit_code_is_0() {
 }
 
 #[test]
+fn a_server_is_not_ready_for_as_long_as_the_delay_before_its_drain_and_answers_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::ready([&hooks(dir.path(), PAUSE), "--drain-delay", "1h"]);
+    server.signal(Signal::TERM);
+    server.until(|| {
+        let ready = server.get("/.well-known/wasmhost/ready");
+        ready.starts_with("HTTP/1.1 503 ") && ready.contains(r#""draining":true"#)
+    });
+    server.says("shutting down in 3600s, no longer ready; again to do so now");
+    let reply = server.get("/pause/0");
+    assert!(reply.starts_with("HTTP/1.1 204 "), "{reply}");
+    let call = ["call", "hooks/pause", "--milliseconds", "0"];
+    run(wasmhost_command().env("WASMHOST_DATA_DIR", server.data_dir()).args(call)).ok();
+    let running = server.request("hooks.localhost", "/pause/500?mode=enter:print,exit:print");
+    server.says("printed on stdout");
+    server.signal(Signal::TERM);
+    let reply = read(running);
+    assert!(reply.starts_with("HTTP/1.1 204 "), "the second signal begins the drain: {reply}");
+    assert_eq!(server.ends().code(), Some(0));
+}
+
+#[test]
+fn a_server_that_was_never_ready_ends_without_the_delay() {
+    let dir = tempfile::tempdir().unwrap();
+    write_manifest(dir.path(), &guest("hooks"), "build = \"until [ -e go ]; do sleep 0.05; done\"", "");
+    let mut server = Server::start([dir.path().to_str().unwrap(), "--drain-delay", "1h"]);
+    server.until(|| server.get("/.well-known/wasmhost/ready").contains("building"));
+    server.signal(Signal::TERM);
+    assert_eq!(server.ends().code(), Some(0));
+}
+
+#[test]
 fn a_request_is_cut_off_when_the_drain_takes_too_long_and_a_second_signal_does_not_wait() {
     let dir = tempfile::tempdir().unwrap();
     let source = hooks(dir.path(), PAUSE);
@@ -169,7 +201,20 @@ fn requests_are_told_what_they_wait_for_while_an_app_is_built() {
         );
     }
     assert!(read(server.request("other.localhost", "/")).starts_with("HTTP/1.1 404 "));
+    assert!(read(server.request("hook.localhost", "/")).contains("did you mean `hooks`?"));
     assert!(server.get("/.well-known/wasmhost/live").ends_with("ok"));
+    let asking =
+        |arguments: &[&str]| run(wasmhost_command().env("WASMHOST_DATA_DIR", server.data_dir()).args(arguments));
+    for target in ["hooks", "hooks/probe.pause"] {
+        let error = asking(&["call", target, "--milliseconds", "0"]).failed(6);
+        assert!(error.contains("the app `hooks` is not ready yet: building"), "{error}");
+    }
+    assert!(asking(&["call", "hook"]).failed(4).contains("did you mean `hooks`?"));
+    let table = asking(&["ps", "hooks"]).ok();
+    assert!(table.lines().nth(1).is_some_and(|row| row.starts_with("hooks")), "{table}");
+    assert!(table.ends_with("hooks is not ready yet: building\n"), "{table}");
+    let listed: serde_json::Value = serde_json::from_str(&asking(&["ps", "--json"]).ok()).unwrap();
+    assert_eq!((&listed[0]["state"], &listed[0]["phase"]), (&"starting".into(), &"building".into()), "{listed}");
     std::fs::write(dir.path().join("go"), "").unwrap();
     server.until(|| server.get("/pause/0").starts_with("HTTP/1.1 204 "));
     assert!(server.get("/.well-known/wasmhost/ready").ends_with("ok"));

@@ -5,6 +5,7 @@
 //! longer is a violation too.
 
 mod floors;
+mod limits;
 mod text;
 
 use std::fmt;

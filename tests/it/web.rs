@@ -301,7 +301,7 @@ async fn bodies_are_held_to_type_size_and_time() {
     ok.await.ok();
 
     let reply = ask(&front, put, &[JSON], &" ".repeat(65)).await;
-    assert!(reply.refused(413, "too-large").contains("64 bytes; the setting is `max-body-bytes`"));
+    assert!(reply.refused(413, "too-large").contains("64 bytes; the setting is `max-body`"));
     let request = |says| {
         let request = Request::put("/hooks/probe/point").header(JSON.0, JSON.1);
         request.body(Slow { says }).unwrap()
@@ -354,6 +354,49 @@ async fn methods_without_a_route_answer_only_when_they_are_exposed() {
     reply.refused(405, "method-not-allowed");
     assert_eq!(reply.header("allow"), "POST, OPTIONS");
     ask(&front, "POST http://hooks.localhost/enter", &[], "").await.refused(404, "not-found");
+}
+
+#[tokio::test]
+async fn web_pages_do_not_call_methods_that_are_only_exposed_unless_cors_lists_them() {
+    let host = TestHost::new();
+    let exposed = |front: WebService| front.expose_methods(true);
+    let count = async |front: &WebService, at: &str, headers: &[(&str, &str)]| {
+        ask(front, &format!("POST http://{at}/count"), headers, "").await
+    };
+    let (here, evil) = ("localhost:8080/hooks/probe", "https://evil.example");
+    let front = exposed(probe(&host, ROUTES).await);
+    for (at, headers) in [
+        (here, &[("origin", evil)][..]),
+        (here, &[("origin", "null"), ("sec-fetch-site", "cross-site")]),
+        (here, &[("origin", "http://localhost:3000"), ("sec-fetch-site", "same-site")]),
+        (here, &[("sec-fetch-site", "cross-site")]),
+        // The name leads to this machine since the page was loaded.
+        ("evil.example:8080/hooks/probe", &[("origin", "http://evil.example:8080"), ("sec-fetch-site", "same-origin")]),
+    ] {
+        let reply = count(&front, at, headers).await;
+        let message = reply.refused(403, "forbidden");
+        assert!(message.contains("`POST /count` is for programs") && message.contains("`cors`"), "{message}");
+        assert!(reply.body.contains(r#""limit":"none""#) && reply.body.contains(r#""setting":"cors""#), "{reply:?}");
+    }
+    let own = [("origin", "http://hooks.localhost:8080"), ("sec-fetch-site", "same-origin")];
+    assert_eq!(count(&front, "hooks.localhost:8080", &own).await.ok(), "1", "nothing was called before");
+    assert_eq!(count(&front, "any.name/hooks/probe", &[]).await.ok(), "2", "a program");
+    let named = [("origin", "http://box:8080")];
+    count(&front, "box:8080/hooks/probe", &named).await.refused(403, "forbidden");
+    let at_home = front.clone().domain("box");
+    assert_eq!(count(&at_home, "box:8080/hooks/probe", &named).await.ok(), "3");
+    // A route is meant for the world.
+    let noop = ask(&front, "POST http://hooks.localhost/noop", &[("origin", evil)], "").await;
+    assert_eq!(noop.status, 204);
+
+    let listed = exposed(probe(&host, &format!("cors = [\"https://a.example\"]\n{ROUTES}")).await);
+    let reply = count(&listed, here, &[("origin", "https://a.example"), ("sec-fetch-site", "cross-site")]).await;
+    assert_eq!((reply.ok(), reply.header("access-control-allow-origin")), ("1", "https://a.example"));
+    let reply = count(&listed, here, &[("origin", evil)]).await;
+    reply.refused(403, "forbidden");
+    assert!(reply.body.contains(r#""limit":"https://a.example""#), "{reply:?}");
+    let all = exposed(probe(&host, &format!("cors = \"*\"\n{ROUTES}")).await);
+    assert_eq!(count(&all, here, &[("origin", evil), ("sec-fetch-site", "cross-site")]).await.ok(), "1");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use tracing::Instrument;
 use super::respond::Refused;
 use super::{Api, INSTANCE_HEADER};
 use crate::error::{Error, ErrorKind, Result};
-use crate::service::{Answer, Class, Host, InstanceId, Method};
+use crate::service::{Answer, Class, InstanceId, Method};
 use crate::values::json::Json;
 use crate::values::{Limits, Signature, Source, Value};
 
@@ -28,9 +28,9 @@ const SLACK_BYTES: usize = 64 << 10;
 /// gets to read why.
 const MAX_SKIPPED_BYTES: usize = 64 << 20;
 
-/// Bytes that the body of a call may have. Bytes in base64 take four thirds of their length.
-fn max_body_bytes(host: &Host) -> usize {
-    (host.max_body_bytes() / 3).saturating_mul(4).saturating_add(SLACK_BYTES)
+/// Bytes that a body may have whose values may have `max_value_bytes`. Bytes in base64 take four thirds of their length.
+fn max_body_bytes(max_value_bytes: usize) -> usize {
+    (max_value_bytes / 3).saturating_mul(4).saturating_add(SLACK_BYTES)
 }
 
 pub(super) async fn call(
@@ -42,8 +42,8 @@ pub(super) async fn call(
     if api.is_draining() {
         return Err(Error::new(ErrorKind::Draining, "the server is shutting down").into());
     }
-    let body = read(request.into_body(), max_body_bytes(&api.host)).await?;
-    let class = api.host.app(&app)?.class(&class)?;
+    let body = read(request.into_body(), api.host.max_body_bytes()).await?;
+    let class = api.app(&app)?.class(&class)?;
     let method = class.method(&method)?.name().to_owned();
     let span = tracing::info_span!("control");
     let work = async move { answer(&class, &method, &body).await };
@@ -57,8 +57,9 @@ pub(super) async fn call(
     Ok(response)
 }
 
-/// Reads a body of at most `max_bytes`.
-async fn read(mut body: axum::body::Body, max_bytes: usize) -> Result<Vec<u8>> {
+/// Reads a body that holds `max_value_bytes` of values at most.
+async fn read(mut body: axum::body::Body, max_value_bytes: usize) -> Result<Vec<u8>> {
+    let max_bytes = max_body_bytes(max_value_bytes);
     let mut read = Vec::new();
     let mut bytes: usize = 0;
     while let Some(frame) = body.frame().await {
@@ -76,8 +77,11 @@ async fn read(mut body: axum::body::Body, max_bytes: usize) -> Result<Vec<u8>> {
     if bytes <= max_bytes {
         return Ok(read);
     }
-    let message = format!("the body of a call may have {max_bytes} bytes; the setting is `max-body-bytes`");
-    Err(Error::new(ErrorKind::TooLarge, message).with_limit("max-body-bytes", max_bytes.to_string()))
+    let message = format!(
+        "the body of the call is larger than {max_bytes} bytes, which is room for parameters and arguments of \
+         {max_value_bytes} bytes together; the setting is `max-body`"
+    );
+    Err(Error::new(ErrorKind::TooLarge, message).with_limit("max-body", max_value_bytes.to_string()))
 }
 
 /// What a call answers with. The instance is text, as in the header: it names something, and is nothing to reckon with.

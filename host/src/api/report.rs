@@ -20,6 +20,10 @@ pub(crate) struct AppSummary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) source: Option<String>,
     pub(crate) state: AppState,
+    /// What it waits for, if it is starting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) phase: Option<String>,
+    /// None while it is starting.
     pub(crate) classes: Vec<ClassSummary>,
 }
 
@@ -27,6 +31,8 @@ pub(crate) struct AppSummary {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum AppState {
+    /// It is built and loaded for the first time since the server began.
+    Starting,
     Ready,
     Draining,
     /// One of a newer server.
@@ -84,6 +90,7 @@ impl AppSummary {
             name: app.name().to_owned(),
             source: source(app),
             state,
+            phase: None,
             classes: classes
                 .map(|(class, gauges)| ClassSummary {
                     name: class.name().to_owned(),
@@ -93,6 +100,12 @@ impl AppSummary {
                 })
                 .collect(),
         }
+    }
+
+    /// An app that is not there yet.
+    pub(super) fn starting(name: &str, phase: &str) -> Self {
+        let (state, phase) = (AppState::Starting, Some(phase.to_owned()));
+        Self { name: name.to_owned(), source: None, state, phase, classes: Vec::new() }
     }
 }
 

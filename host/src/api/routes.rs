@@ -41,14 +41,21 @@ pub(super) fn router(api: Arc<Api>) -> Router {
 
 async fn apps(State(api): State<Arc<Api>>) -> Json<Apps> {
     let state = state(&api);
-    Json(Apps { apps: api.host.apps().values().map(|app| AppSummary::of(app, state)).collect() })
+    // Asked first, as in `Api::app`.
+    let phases = (api.phases)();
+    let published = api.host.apps();
+    let starting = phases.iter().filter(|(name, _)| !published.contains_key(*name));
+    let mut apps: Vec<_> = starting.map(|(name, phase)| AppSummary::starting(name, phase)).collect();
+    apps.extend(published.values().map(|app| AppSummary::of(app, state)));
+    apps.sort_by(|a, b| a.name.cmp(&b.name));
+    Json(Apps { apps })
 }
 
 async fn app(
     State(api): State<Arc<Api>>,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<AppReport>, Refused> {
-    Ok(Json(AppReport::of(&api.host.app(&path?.0)?, state(&api))))
+    Ok(Json(AppReport::of(&api.app(&path?.0)?, state(&api))))
 }
 
 /// What of its pools a client wants to see.
@@ -65,7 +72,7 @@ async fn pools(
     query: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<Pools>, Refused> {
     let Query(wanted) = query?;
-    let app = api.host.app(&path?.0)?;
+    let app = api.app(&path?.0)?;
     let class = wanted.class.map(|class| app.class(&class)).transpose()?;
     let (pools, total) = app.foremost_pools(class.as_ref(), wanted.limit.unwrap_or(DEFAULT_POOLS));
     Ok(Json(Pools { pools, total }))
@@ -76,8 +83,7 @@ async fn live() -> Json<serde_json::Value> {
 }
 
 async fn ready(State(api): State<Arc<Api>>) -> Response {
-    let draining = api.is_draining().then(|| "draining".to_owned());
-    match draining.or_else(|| (api.phase)()) {
+    match api.phase() {
         None => Json(json!({ "ready": true })).into_response(),
         Some(phase) => {
             (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "ready": false, "phase": phase }))).into_response()

@@ -37,17 +37,21 @@ const LAST: usize = 900;
 
 #[derive(Debug, Args)]
 pub(super) struct Common {
-    /// Keep compiled components below this directory [default: $WASMHOST_CACHE_DIR, else $XDG_CACHE_HOME/wasmhost]
-    #[arg(long, global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath, display_order = LAST)]
-    pub(super) cache_dir: Option<PathBuf>,
-
-    /// Neither look for compiled components nor keep them
-    #[arg(long, global = true, conflicts_with = "cache_dir", display_order = LAST)]
-    pub(super) no_cache: bool,
-
     /// Print what the host does, to standard error; twice for more (WASMHOST_LOG takes tracing's filters)
     #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = LAST)]
     pub(super) verbose: u8,
+}
+
+/// Where compiled components are kept, for the verbs that compile.
+#[derive(Debug, Default, Args)]
+pub(super) struct Cache {
+    /// Keep compiled components below this directory [default: $WASMHOST_CACHE_DIR, else $XDG_CACHE_HOME/wasmhost]
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, display_order = LAST)]
+    pub(super) cache_dir: Option<PathBuf>,
+
+    /// Neither look for compiled components nor keep them
+    #[arg(long, conflicts_with = "cache_dir", display_order = LAST)]
+    pub(super) no_cache: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -83,6 +87,9 @@ pub(super) struct InspectArgs {
 
     #[command(flatten)]
     pub(super) permissions: Permissions,
+
+    #[command(flatten)]
+    pub(super) cache: Cache,
 }
 
 /// What stands in the help of the verbs that take a target with options of its own.
@@ -125,6 +132,9 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) permissions: Permissions,
 
+    #[command(flatten)]
+    pub(super) cache: Cache,
+
     /// What to run, SOURCE[::[class.]method], and its own arguments [default: .]
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "TARGET", value_hint = clap::ValueHint::AnyPath)]
     pub(super) target: Vec<OsString>,
@@ -138,7 +148,8 @@ Requests are matched by host, else by path; DOMAIN is `localhost` and each `--do
   /{app}/{class}/…                a class, at any other host
   /…                              the app, if SOURCE is only one
 
-The first SIGINT or SIGTERM lets requests end and instances exit, a second one does not wait.
+The first SIGINT or SIGTERM lets requests end and instances exit, a second one does not wait. With
+--drain-delay the first only says at /.well-known/wasmhost/ready that the server is about to end.
 
 Examples:
   wasmhost serve examples/parameterized
@@ -157,7 +168,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "NAME", value_parser = domain)]
     pub(super) domain: Vec<String>,
 
-    /// Let every method answer `POST /{method}`; only on a loopback address
+    /// Let every method answer `POST /{method}`; only on a loopback address, and web pages only if `cors` lists them
     #[arg(long)]
     pub(super) expose_methods: bool,
 
@@ -173,7 +184,11 @@ pub(super) struct ServeArgs {
     #[arg(long)]
     pub(super) json: bool,
 
-    /// How long requests may go on after a signal
+    /// How long to go on as before after a signal, only no longer ready, so that balancers see it; another signal cuts it short
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = delay)]
+    pub(super) drain_delay: Duration,
+
+    /// How long requests may go on after a signal, or after that delay
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub(super) drain_timeout: Duration,
 
@@ -195,6 +210,9 @@ pub(super) struct ServeArgs {
 
     #[command(flatten)]
     pub(super) permissions: Permissions,
+
+    #[command(flatten)]
+    pub(super) cache: Cache,
 
     #[command(flatten)]
     pub(super) limits: Limits,
@@ -268,6 +286,11 @@ impl Limits {
 /// A duration as manifests spell it.
 fn duration(text: &str) -> Result<Duration, String> {
     text.parse().map(|span: TimeSpan| span.duration()).map_err(|error| error.to_string())
+}
+
+/// A duration that may be none.
+fn delay(text: &str) -> Result<Duration, String> {
+    if matches!(text, "0ms" | "0s" | "0m") { Ok(Duration::ZERO) } else { duration(text) }
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -388,6 +411,8 @@ mod tests {
     fn durations_are_spelled_as_in_manifests_and_domains_are_names() {
         assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
         assert!(duration("30").unwrap_err().contains("no unit"));
+        assert!(duration("0s").is_err());
+        assert_eq!((delay("0s"), delay("5s")), (Ok(Duration::ZERO), Ok(Duration::from_secs(5))));
         for text in ["example.org", "localhost.", "a-b.c_d.9"] {
             assert!(domain(text).is_ok(), "{text}");
         }
@@ -411,6 +436,20 @@ mod tests {
         }
         for name in ["watch", "listen", "foo", ""] {
             assert!(!is_of_a_verb_with_target(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_verbs_that_compile_take_a_cache() {
+        let mut command = Cli::command();
+        // Global options are handed down.
+        command.build();
+        for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
+            let compiles = matches!(verb.get_name(), "inspect" | "run" | "serve");
+            for option in ["cache-dir", "no-cache"] {
+                let has = verb.get_arguments().any(|argument| argument.get_long() == Some(option));
+                assert_eq!(has, compiles, "{} --{option}", verb.get_name());
+            }
         }
     }
 

@@ -74,7 +74,7 @@ fn parse(target: &str) -> Result<(&str, Option<&str>), Error> {
     Ok((app, path))
 }
 
-/// The one server that has the app, and what it says of it.
+/// The one server that has the app, and what it says of it. One that is about to have it counts.
 async fn find(args: &ServerArgs, app: &str) -> Result<(Server, AppReport), Error> {
     let servers = client::servers(args).await?;
     if servers.is_empty() {
@@ -86,7 +86,7 @@ async fn find(args: &ServerArgs, app: &str) -> Result<(Server, AppReport), Error
         async move {
             match server.get::<AppReport>(path).await {
                 Ok(report) => Ok(Ok(report)),
-                Err(error) if error.kind() == ErrorKind::NotFound => Ok(Err(error)),
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Starting) => Ok(Err(error)),
                 Err(error) => Err(error),
             }
         }
@@ -94,12 +94,12 @@ async fn find(args: &ServerArgs, app: &str) -> Result<(Server, AppReport), Error
     let (mut having, mut lacking) = (Vec::new(), Vec::new());
     for (server, answer) in client::ask_each(servers, ask).await? {
         match answer {
-            Ok(report) => having.push((server, report)),
-            Err(error) => lacking.push((server, error)),
+            Err(error) if error.kind() == ErrorKind::NotFound => lacking.push((server, error)),
+            answer => having.push((server, answer)),
         }
     }
     match (having.pop(), having.len()) {
-        (Some(only), 0) => Ok(only),
+        (Some((server, report)), 0) => report.map(|report| (server, report)),
         (Some(last), _) => {
             having.push(last);
             let list: String = having.iter().map(|(server, _)| format!("\n  {server}")).collect();

@@ -1,8 +1,10 @@
 //! The client of the control API: which servers there are, and one request to one of them.
 
+use std::future::poll_fn;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -173,23 +175,46 @@ impl Server {
     }
 }
 
-/// Asks each of several servers; one that does not answer is told of, and passed over.
+/// Asks several servers at once. One that does not answer is told of, and passed over.
+///
+/// # Errors
+///
+/// What went wrong first, when nobody is left who answered.
 pub(super) async fn ask_each<T, F: Future<Output = Result<T, Error>>>(
     servers: Vec<Server>,
     ask: impl Fn(Server) -> F,
 ) -> Result<Vec<(Server, T)>, Error> {
     let is_alone = servers.len() == 1;
     let mut answers = Vec::with_capacity(servers.len());
-    for server in servers {
-        match ask(server.clone()).await {
-            Ok(answer) => answers.push((server, answer)),
-            Err(error) if is_alone => return Err(error),
+    let mut failures = Vec::new();
+    for (server, answer) in servers.iter().zip(all(servers.iter().cloned().map(ask)).await) {
+        match answer {
+            Ok(answer) => answers.push((server.clone(), answer)),
             // It ended between the look at its socket and the question.
-            Err(error) if error.kind() == ErrorKind::NoServer => {}
-            Err(error) => say(&format!("warning: {error}")),
+            Err(error) if error.kind() == ErrorKind::NoServer && !is_alone => {}
+            Err(error) => failures.push(error),
         }
     }
-    Ok(answers)
+    let mut failures = failures.into_iter();
+    let fatal = if answers.is_empty() { failures.next() } else { None };
+    failures.for_each(|error| say(&format!("warning: {error}")));
+    fatal.map_or(Ok(answers), Err)
+}
+
+/// Awaits all of them at once; what they come to, in their order.
+async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut asked: Vec<Pin<Box<F>>> = futures.map(Box::pin).collect();
+    let mut answers: Vec<Option<F::Output>> = asked.iter().map(|_| None).collect();
+    poll_fn(|cx| {
+        for (future, answer) in asked.iter_mut().zip(&mut answers).filter(|(_, answer)| answer.is_none()) {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                *answer = Some(output);
+            }
+        }
+        if answers.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    answers.into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -207,5 +232,30 @@ mod tests {
         let with_dir = ServerArgs { data_dir: Some("d".into()), socket: None };
         assert!(no_server("none", &with_dir).message().contains("`wasmhost serve --data-dir d SOURCE`"));
         assert_eq!(no_server("none", &ServerArgs::default()).kind().exit_code(), 6);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn servers_are_asked_at_once_and_those_that_do_not_answer_are_passed_over() {
+        let server = |name: &str| Server { socket: name.into(), process: None };
+        let ask = |server: Server| async move {
+            tokio::time::sleep(PATIENCE).await;
+            match server.socket.to_str() {
+                Some("slow") => Err(Error::new(ErrorKind::TimedOut, "too slow")),
+                Some("gone") => Err(Error::new(ErrorKind::NoServer, "gone")),
+                name => Ok(name.map(str::to_owned)),
+            }
+        };
+        let started = tokio::time::Instant::now();
+        let answers = ask_each(["slow", "a", "gone", "b", "slow"].map(server).into(), ask).await.unwrap();
+        let answers: Vec<_> = answers.into_iter().filter_map(|(_, answer)| answer).collect();
+        assert_eq!((&answers[..], started.elapsed()), (&["a".to_owned(), "b".to_owned()][..], PATIENCE));
+
+        let kind = async |names: &[&str]| {
+            let answers = ask_each(names.iter().copied().map(server).collect(), ask).await;
+            answers.map(|answers| answers.len()).map_err(|error| error.kind())
+        };
+        assert_eq!(kind(&["gone", "slow"]).await, Err(ErrorKind::TimedOut));
+        assert_eq!(kind(&["gone", "gone"]).await, Ok(0));
+        assert_eq!(kind(&["gone"]).await, Err(ErrorKind::NoServer));
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
 
-use super::args::{Common, Permissions};
+use super::args::{Cache, Permissions};
 use super::terminal::{GuestLines, say};
 use crate::error::{Error, ErrorKind};
 use crate::service::{Host, HostBuilder, Source};
@@ -17,10 +17,10 @@ const MAX_INSTANCES: u32 = 4;
 /// # Errors
 ///
 /// As [`HostBuilder::build`](crate::service::HostBuilder::build).
-pub(super) fn host(common: &Common, permissions: &Permissions) -> Result<Host, Error> {
+pub(super) fn host(cache: &Cache, permissions: &Permissions) -> Result<Host, Error> {
     // Whoever runs a method by hand wants to see all it prints.
     let builder = Host::builder().max_instances(MAX_INSTANCES).guest_output_rate(u64::MAX, u64::MAX);
-    configured(common, permissions, builder)
+    configured(cache, permissions, builder)
 }
 
 /// A host with these limits, and with permissions and cache as on the command line.
@@ -28,7 +28,7 @@ pub(super) fn host(common: &Common, permissions: &Permissions) -> Result<Host, E
 /// # Errors
 ///
 /// As [`HostBuilder::build`].
-pub(super) fn configured(common: &Common, permissions: &Permissions, builder: HostBuilder) -> Result<Host, Error> {
+pub(super) fn configured(cache: &Cache, permissions: &Permissions, builder: HostBuilder) -> Result<Host, Error> {
     let mut builder = builder.guest_output(GuestLines);
     for name in &permissions.allow_env {
         builder = builder.allow_env(name);
@@ -39,9 +39,9 @@ pub(super) fn configured(common: &Common, permissions: &Permissions, builder: Ho
         }
         builder = builder.allow_mount(dir);
     }
-    let Some(dir) = cache_dir(common) else { return builder.build() };
+    let Some(dir) = cache_dir(cache) else { return builder.build() };
     match builder.clone().cache_dir(&dir).build() {
-        Err(error) if common.cache_dir.is_some() => Err(error.hint("`--no-cache` does without")),
+        Err(error) if cache.cache_dir.is_some() => Err(error.hint("`--no-cache` does without")),
         Err(error) if error.message().contains("cache directory") => {
             say(&format!("warning: {error}; nothing compiled is kept"));
             builder.build()
@@ -65,12 +65,12 @@ pub(super) fn source(path: &str) -> Result<Source, Error> {
     })
 }
 
-fn cache_dir(common: &Common) -> Option<PathBuf> {
-    if common.no_cache {
+fn cache_dir(cache: &Cache) -> Option<PathBuf> {
+    if cache.no_cache {
         return None;
     }
     let of_environment = || std::env::var_os("WASMHOST_CACHE_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    common
+    cache
         .cache_dir
         .clone()
         .or_else(of_environment)

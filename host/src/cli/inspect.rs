@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use super::args::{Common, InspectArgs};
+use super::args::InspectArgs;
 use super::context;
 use super::target::Target;
 use super::terminal::{self, Outcome, with_patience};
@@ -13,9 +13,9 @@ use crate::service::{
     ArgumentReport, ClassReport, ComponentReport, EntrypointReport, FunctionReport, Inspection, unknown,
 };
 
-pub(super) async fn inspect(common: &Common, args: InspectArgs) -> Outcome {
+pub(super) async fn inspect(args: InspectArgs) -> Outcome {
     let target = Target::parse(&args.target);
-    let host = context::host(common, &args.permissions)?;
+    let host = context::host(&args.cache, &args.permissions)?;
     let source = context::source(target.source)?;
     let loading = format!("loading {}", source.path().display());
     let mut inspection = with_patience(&loading, host.inspect(source)).await?;

@@ -10,7 +10,7 @@ use super::client::{self, Server};
 use super::interrupts::Interrupts;
 use super::table::{Column, shorten, table, visible};
 use super::terminal::{self, Outcome, Size, say};
-use crate::api::{AppState, AppSummary, Apps, Pools};
+use crate::api::{AppState, Apps, Pools};
 use crate::error::{Error, ErrorKind};
 use crate::service::{PoolReport, unknown};
 
@@ -20,11 +20,11 @@ const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
 pub(super) async fn ps(args: PsArgs) -> Outcome {
     if !args.watch {
         let apps = ask(&args).await?;
-        if apps.is_empty() && !args.json {
+        if apps.is_none() && !args.json {
             say("nothing runs: there is no server; start one with `wasmhost serve SOURCE`");
             return Ok(ExitCode::SUCCESS);
         }
-        terminal::print(render(&args, &apps, terminal::size())?.as_bytes())?;
+        terminal::print(render(&args, &apps.unwrap_or_default(), terminal::size())?.as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut interrupts = Interrupts::listen()?;
@@ -39,10 +39,17 @@ async fn watch(args: &PsArgs) -> Result<std::convert::Infallible, Error> {
     let redraws = std::io::stdout().is_terminal() && !args.json;
     loop {
         let text = match ask(args).await {
-            Ok(apps) if apps.is_empty() && !args.json => "nothing runs\n".to_owned(),
-            Ok(apps) => render(args, &apps, terminal::size())?,
-            // A server that is restarted is back in a moment.
-            Err(error) if error.kind() == ErrorKind::NoServer => format!("{error}\n"),
+            Ok(None) if !args.json => "nothing runs\n".to_owned(),
+            Ok(apps) => render(args, &apps.unwrap_or_default(), terminal::size())?,
+            // A server that is restarted is back in a moment, and so is one that has much to do.
+            Err(error) if matches!(error.kind(), ErrorKind::NoServer | ErrorKind::TimedOut) => {
+                if args.json {
+                    say(&format!("warning: {error}"));
+                    String::new()
+                } else {
+                    format!("{error}\n")
+                }
+            }
             Err(error) => return Err(error),
         };
         let before = if redraws { CLEAR } else { "" };
@@ -60,42 +67,66 @@ struct AppPools {
     pid: Option<i32>,
     socket: String,
     state: AppState,
+    /// What it waits for, if it is starting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phase: Option<String>,
     pools: Vec<PoolReport>,
     /// How many pools there are, whether or not they are all listed.
     total: usize,
 }
 
-async fn ask(args: &PsArgs) -> Result<Vec<AppPools>, Error> {
+/// The apps that are wanted, of all servers; `None` if no server runs.
+async fn ask(args: &PsArgs) -> Result<Option<Vec<AppPools>>, Error> {
     let servers = client::servers(&args.server).await?;
-    if servers.is_empty() {
-        return Ok(Vec::new());
+    let wanted = args.app.as_deref();
+    let answers = client::ask_each(servers, |server| async move { ask_one(&server, wanted).await }).await?;
+    if answers.is_empty() {
+        return Ok(None);
     }
-    let answers = client::ask_each(servers, async |server: Server| server.get::<Apps>("/v1/apps").await).await?;
-    let known: Vec<_> = answers.iter().flat_map(|(_, apps)| &apps.apps).map(|app| app.name.clone()).collect();
-    let mut all = Vec::new();
-    for (server, apps) in answers {
-        let is_wanted = |app: &AppSummary| args.app.as_ref().is_none_or(|wanted| *wanted == app.name);
-        for app in apps.apps.into_iter().filter(is_wanted) {
-            let pools = server.get::<Pools>(&client::path(&["v1", "apps", &app.name, "pools"])).await;
-            match pools {
-                Ok(Pools { pools, total }) => all.push(AppPools {
-                    app: app.name,
-                    pid: server.process,
-                    socket: server.socket.display().to_string(),
-                    state: app.state,
-                    pools,
-                    total,
-                }),
-                // It was taken away since it was listed.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+    let (mut known, mut all) = (Vec::new(), Vec::new());
+    for (_, answer) in answers {
+        known.extend(answer.known);
+        all.extend(answer.apps);
+    }
+    match wanted {
+        Some(app) if all.is_empty() => Err(unknown(format!("there is no app `{app}`"), app, &known, "apps")),
+        _ => Ok(Some(all)),
+    }
+}
+
+/// What one server says.
+struct Answer {
+    /// The names of all its apps.
+    known: Vec<String>,
+    /// Those that are wanted.
+    apps: Vec<AppPools>,
+}
+
+async fn ask_one(server: &Server, wanted: Option<&str>) -> Result<Answer, Error> {
+    let Apps { apps } = server.get::<Apps>("/v1/apps").await?;
+    let known = apps.iter().map(|app| app.name.clone()).collect();
+    let mut found = Vec::new();
+    for app in apps.into_iter().filter(|app| wanted.is_none_or(|wanted| wanted == app.name)) {
+        let pools = match app.phase {
+            Some(_) => Ok(Pools { pools: Vec::new(), total: 0 }),
+            None => server.get::<Pools>(&client::path(&["v1", "apps", &app.name, "pools"])).await,
+        };
+        match pools {
+            Ok(Pools { pools, total }) => found.push(AppPools {
+                app: app.name,
+                pid: server.process,
+                socket: server.socket.display().to_string(),
+                state: app.state,
+                phase: app.phase,
+                pools,
+                total,
+            }),
+            // It was taken away since it was listed.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
     }
-    match &args.app {
-        Some(app) if all.is_empty() => Err(unknown(format!("there is no app `{app}`"), app, &known, "apps")),
-        _ => Ok(all),
-    }
+    Ok(Answer { known, apps: found })
 }
 
 fn render(args: &PsArgs, apps: &[AppPools], size: Option<Size>) -> Result<String, Error> {
@@ -148,6 +179,9 @@ fn draw(apps: &[AppPools], width: Option<usize>) -> String {
             }
             row
         }));
+        notes.extend(
+            app.phase.as_ref().map(|phase| format!("{} is not ready yet: {}", visible(&app.app), visible(phase))),
+        );
         if app.total > app.pools.len() {
             notes.push(format!("{}: {} of {} pools are shown", app.app, app.pools.len(), app.total));
         }
@@ -226,7 +260,15 @@ mod tests {
 
     fn app(name: &str, pid: i32, pools: Vec<PoolReport>) -> AppPools {
         let total = pools.len();
-        AppPools { app: name.to_owned(), pid: Some(pid), socket: "s".to_owned(), state: AppState::Ready, pools, total }
+        AppPools {
+            app: name.to_owned(),
+            pid: Some(pid),
+            socket: "s".to_owned(),
+            state: AppState::Ready,
+            phase: None,
+            pools,
+            total,
+        }
     }
 
     fn pool(parameters: serde_json::Value) -> PoolReport {
@@ -271,6 +313,17 @@ mod tests {
         );
         assert_eq!(rows[2][2], "-");
         assert_eq!(rows[3], ["quiet", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-"]);
+    }
+
+    #[test]
+    fn an_app_that_is_starting_says_what_it_waits_for() {
+        let starting =
+            AppPools { state: AppState::Starting, phase: Some("building".to_owned()), ..app("a", 1, Vec::new()) };
+        let text = draw(&[starting], None);
+        assert!(
+            text.lines().nth(1).unwrap().starts_with("a ") && text.ends_with("a is not ready yet: building\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use super::args::{Common, RunArgs};
+use super::args::RunArgs;
 use super::interrupts::{INTERRUPTED, Interrupts};
 use super::options::{self, Given, Text};
 use super::target::{Named, Target, split};
@@ -14,11 +14,11 @@ use crate::error::{Error, Fault};
 use crate::service::Host;
 use crate::values::{Shape, Value, json, wave};
 
-pub(super) async fn run(common: &Common, args: RunArgs) -> Outcome {
+pub(super) async fn run(args: RunArgs) -> Outcome {
     let (target, words) = split("run", &args.target)?;
     let target = Target::parse(&target);
     let mut interrupts = Interrupts::listen()?;
-    let host = context::host(common, &args.permissions)?;
+    let host = context::host(&args.cache, &args.permissions)?;
     let source = context::source(target.source)?;
     let app = async {
         if !args.no_build {

@@ -1,7 +1,8 @@
 //! `wasmhost serve`: apps answer over HTTP until a signal ends it.
 //!
 //! ```text
-//!  bind ─▶ answer 503 ─▶ per source: build, load, publish ─▶ print what is served ─▶ signal ─▶ drain ─▶ exits
+//!  bind ─▶ answer 503 ─▶ per source: build, load, publish ─▶ print what is served
+//!         ─▶ signal ─▶ not ready, the delay ─▶ drain ─▶ exits
 //! ```
 
 use std::net::SocketAddr;
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
-use super::args::{Common, ServeArgs};
+use super::args::ServeArgs;
 use super::interrupts::Interrupts;
 use super::listing::Served;
 use super::terminal::{self, Outcome, say, with_patience};
@@ -29,21 +30,21 @@ const DRAIN_PATIENCE: Duration = Duration::from_millis(200);
 /// How long answers over the control socket may take once all calls are over.
 const CONTROL_GRACE: Duration = Duration::from_millis(500);
 
-pub(super) async fn serve(common: &Common, args: Box<ServeArgs>) -> Outcome {
+pub(super) async fn serve(args: Box<ServeArgs>) -> Outcome {
     let mut interrupts = Interrupts::listen()?;
     check_exposure(&args)?;
     let sources = sources(&args.sources)?;
-    let serving = Serving::start(common, &args, &sources).await?;
+    let serving = Serving::start(&args, &sources).await?;
     let loaded = tokio::select! {
         biased;
         _ = interrupts.next_code() => None,
         loaded = serving.load(&sources, &args) => Some(loaded),
     };
     let mut watcher = match loaded {
-        None => return Ok(end(&mut interrupts, serving.drain()).await),
+        None => return Ok(end(&mut interrupts, serving).await),
         Some(Ok(watcher)) => watcher,
         Some(Err(error)) => {
-            end(&mut interrupts, serving.drain()).await;
+            end(&mut interrupts, serving).await;
             return Err(error.into());
         }
     };
@@ -61,15 +62,25 @@ pub(super) async fn serve(common: &Common, args: Box<ServeArgs>) -> Outcome {
         _ = interrupts.next_code() => {}
         never = watching => match never {},
     }
-    Ok(end(&mut interrupts, serving.drain()).await)
+    Ok(end(&mut interrupts, serving).await)
 }
 
-/// Drains, unless another signal comes, which ends the program as it ends others.
-async fn end(interrupts: &mut Interrupts, drain: impl Future<Output = ()>) -> ExitCode {
+/// Drains, unless another signal comes, which ends the program as it ends others. One that comes in the delay before ends
+/// only that.
+async fn end(interrupts: &mut Interrupts, serving: Serving) -> ExitCode {
+    let delay = serving.announce_drain();
+    if !delay.is_zero() {
+        say(&format!("shutting down in {delay:?}, no longer ready; again to do so now"));
+        tokio::select! {
+            biased;
+            _ = interrupts.next_code() => {}
+            () = tokio::time::sleep(delay) => {}
+        }
+    }
     tokio::select! {
         biased;
         code = interrupts.next_code() => ExitCode::from(code),
-        () = drain => ExitCode::SUCCESS,
+        () = serving.drain() => ExitCode::SUCCESS,
     }
 }
 
@@ -81,15 +92,16 @@ struct Serving {
     readiness: Readiness,
     control: Option<Control>,
     address: SocketAddr,
+    drain_delay: Duration,
     drain_timeout: Duration,
 }
 
 impl Serving {
     /// Binds the port and answers that the apps are not there yet. Whoever asks at once gets an answer, and a port that is
     /// taken is found before minutes of building.
-    async fn start(common: &Common, args: &ServeArgs, sources: &[Source]) -> Result<Self, Error> {
+    async fn start(args: &ServeArgs, sources: &[Source]) -> Result<Self, Error> {
         let builder = args.limits.apply(Host::builder().drain_timeout(args.drain_timeout));
-        let host = context::configured(common, &args.permissions, builder)?;
+        let host = context::configured(&args.cache, &args.permissions, builder)?;
         let listener = TcpListener::bind(args.listen).await.map_err(|error| cannot_listen(args.listen, error))?;
         let address = listener.local_addr().map_err(|error| cannot_listen(args.listen, error))?;
         let readiness = Readiness::default();
@@ -104,18 +116,22 @@ impl Serving {
         if let Some(control) = &control {
             say(&format!("control socket {}", control.socket().display()));
         }
-        Ok(Self { host, front, server, readiness, control, address, drain_timeout: args.drain_timeout })
+        let ServeArgs { drain_delay, drain_timeout, .. } = *args;
+        Ok(Self { host, front, server, readiness, control, address, drain_delay, drain_timeout })
     }
 
     /// Makes all apps answer and says how they can be reached. Gives what watches them, if they are to be watched.
     async fn load(&self, sources: &[Source], args: &ServeArgs) -> Result<Option<Watcher>, Error> {
         // Before the first build, so that no change after it is missed.
-        let mut watcher = args.watch.then(|| Watcher::new(sources, !args.no_build)).transpose()?;
+        let mut watcher = match args.watch {
+            true => Some(Watcher::new(sources, !args.no_build).await?),
+            false => None,
+        };
         let mut apps = Vec::with_capacity(sources.len());
         for source in sources {
             self.build_one(source, args).await?;
             if let Some(watcher) = &mut watcher {
-                watcher.loads(source.name());
+                watcher.loads(source.name()).await?;
             }
             apps.push(self.load_one(source).await?);
         }
@@ -151,10 +167,19 @@ impl Serving {
         Ok(app)
     }
 
-    /// Ends in order: no longer ready, no new requests, those that run end, instances exit.
+    /// Says that the server is no longer ready, to whoever asks, and for how long it should go on so that they do. Nobody was
+    /// sent to one that was not ready yet.
+    fn announce_drain(&self) -> Duration {
+        self.readiness.drain();
+        if let Some(control) = &self.control {
+            control.announce_drain();
+        }
+        if self.readiness.phases().is_empty() { self.drain_delay } else { Duration::ZERO }
+    }
+
+    /// Ends in order: no new requests, those that run end, instances exit.
     async fn drain(mut self) {
         let deadline = Instant::now() + self.drain_timeout;
-        self.readiness.drain();
         if let Some(control) = &self.control {
             control.begin_drain();
         }
@@ -184,13 +209,8 @@ impl Serving {
 /// socket serves all the same.
 fn control(host: &Host, args: &ServeArgs, readiness: &Readiness) -> Result<Option<Control>, Error> {
     let readiness = readiness.clone();
-    let phase = move || {
-        let phases = readiness.phases();
-        let (app, phase) = phases.first_key_value()?;
-        Some(format!("{phase} {app}"))
-    };
     let started = Place::of(args.data_dir.as_deref()).and_then(|place| {
-        let options = api::Options { place, phase: Arc::new(phase) };
+        let options = api::Options { place, phases: Arc::new(move || readiness.phases()) };
         Control::start(host.clone(), Handle::current(), options)
     });
     match started {

@@ -3,38 +3,31 @@
 //! A build writes files too, and must not be the reason for the next one. So a change counts only where the content of a file
 //! differs from what was there before, and the folder that the component is built into is no source.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::convert::Infallible;
-use std::ffi::OsStr;
-use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+mod files;
 
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use notify::EventKind;
 use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
 
 use super::terminal::{escape, say};
 use super::{build, context};
 use crate::error::{Error, ErrorKind};
 use crate::service::{App, Host, Source};
+use files::{Files, Task};
 
 /// How long files have to be left alone before a change is taken up: editors and compilers write in several steps.
 const DEBOUNCE: Duration = Duration::from_millis(200);
-
-/// Folders of one source that are watched, at most.
-const MAX_FOLDERS: usize = 10_000;
-
-/// Bytes of a file that is read to see whether it changed; components are hardly larger, and what is seldom a source.
-const MAX_READ_BYTES: u64 = 64 << 20;
-
-/// Folders that hold what tools make.
-const NO_SOURCES: [&str; 2] = ["target", "node_modules"];
 
 /// Watches the files of some sources.
 #[derive(Debug)]
 pub(super) struct Watcher {
     changes: Arc<Changes>,
-    watched: Watched,
     apps: Vec<Watching>,
 }
 
@@ -45,38 +38,24 @@ struct Changes {
     some: Notify,
 }
 
-/// The folders that are watched.
-#[derive(Debug)]
-struct Watched {
-    watcher: RecommendedWatcher,
-    folders: HashSet<PathBuf>,
-}
-
 /// One source.
 #[derive(Debug)]
 struct Watching {
     source: Source,
+    disk: Disk,
     builds: bool,
-    /// What was in the files when they were last looked at.
-    contents: HashMap<PathBuf, Content>,
     /// Where it was last said to answer.
     listed: String,
 }
 
-/// What is in a file, short enough to keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Content {
-    Absent,
-    Digest(blake3::Hash),
-    /// Of a file too large to be read each time: its length, and when it was written.
-    Written(u64, Option<SystemTime>),
-}
-
-/// What a change asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Task {
-    Load,
-    Build,
+/// The files of one source, which are looked at on threads that may wait for a disk.
+#[derive(Debug)]
+struct Disk {
+    /// Those of all sources.
+    files: Arc<Mutex<Files>>,
+    /// Which of them.
+    place: usize,
+    looks: TaskTracker,
 }
 
 impl Watcher {
@@ -85,7 +64,7 @@ impl Watcher {
     /// # Errors
     ///
     /// When the system cannot watch a folder.
-    pub(super) fn new(sources: &[Source], builds: bool) -> Result<Self, Error> {
+    pub(super) async fn new(sources: &[Source], builds: bool) -> Result<Self, Error> {
         let changes = Arc::<Changes>::default();
         let heard = changes.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
@@ -96,21 +75,28 @@ impl Watcher {
             }
         });
         let watcher = watcher.map_err(|error| cannot_watch("files", &error))?;
-        let mut watched = Watched { watcher, folders: HashSet::new() };
-        let mut apps = Vec::with_capacity(sources.len());
-        for source in sources {
-            let mut app = Watching { source: source.clone(), builds, contents: HashMap::new(), listed: String::new() };
-            for path in watched.cover(source)? {
-                app.has_changed(&path);
-            }
-            apps.push(app);
-        }
-        Ok(Self { changes, watched, apps })
+        let looks = TaskTracker::new();
+        let of_files = sources.to_vec();
+        let files = looked(&looks, move || Files::new(watcher, &of_files)).await??;
+        let files = Arc::new(Mutex::new(files));
+        let watching = |(place, source): (usize, &Source)| {
+            let disk = Disk { files: files.clone(), place, looks: looks.clone() };
+            Watching { source: source.clone(), disk, builds, listed: String::new() }
+        };
+        let apps = sources.iter().enumerate().map(watching).collect();
+        Ok(Self { changes, apps })
     }
 
     /// Takes the components of an app as they are now for what is served: what its build wrote is no change.
-    pub(super) fn loads(&mut self, app: &str) {
-        self.apps.iter_mut().filter(|watching| watching.source.name() == app).for_each(Watching::loads);
+    ///
+    /// # Errors
+    ///
+    /// A fault of ours alone.
+    pub(super) async fn loads(&self, app: &str) -> Result<(), Error> {
+        match self.apps.iter().find(|watching| watching.source.name() == app) {
+            Some(watching) => watching.disk.look(Files::loads).await,
+            None => Ok(()),
+        }
     }
 
     /// Takes up changes, one after another, for ever. What goes wrong is printed, and the last version goes on. `list` says
@@ -120,14 +106,20 @@ impl Watcher {
             app.listed = host.app(app.source.name()).map(|app| list(&app)).unwrap_or_default();
         }
         loop {
-            let paths = self.changes.next().await;
+            let paths = Arc::new(self.changes.next().await);
             for app in &mut self.apps {
-                let Some(task) = app.task(&paths) else { continue };
-                if let Err(error) = app.renew(task, host, &list).await {
+                let changed = paths.clone();
+                let renewed = match app.disk.look(move |files, place| files.task(place, &changed)).await {
+                    Ok(None) => continue,
+                    Ok(Some(task)) => app.renew(task, host, &list).await,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = renewed {
                     let text = error.to_string();
                     say(&format!("error: {}\n`{}` goes on as it was", escape(&text), app.source.name()));
                 }
-                if let Err(error) = self.watched.cover(&app.source) {
+                let covered = app.disk.look(Files::cover_again).await;
+                if let Err(error) = covered.and_then(|covered| covered) {
                     say(&format!("warning: {error}"));
                 }
             }
@@ -149,74 +141,24 @@ impl Changes {
     }
 }
 
-impl Watched {
-    /// Watches the folders of a source that are not watched yet, and gives the files that are in them.
-    fn cover(&mut self, source: &Source) -> Result<Vec<PathBuf>, Error> {
-        let mut files = Vec::new();
-        let mut folders = Vec::new();
-        if is_alone(source) {
-            folders.extend(source.path().parent().map(Path::to_owned));
-        } else {
-            folders.push(source.dir().to_owned());
-            let mut at = 0;
-            while let Some(folder) = folders.get(at).cloned() {
-                at += 1;
-                for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-                    let path = entry.path();
-                    if is_made_by_tools(source, &path) {
-                        continue;
-                    }
-                    match entry.file_type() {
-                        Ok(kind) if kind.is_dir() && folders.len() < MAX_FOLDERS => folders.push(path),
-                        Ok(kind) if kind.is_file() => files.push(path),
-                        _ => {}
-                    }
-                }
-            }
-        }
-        // A component may lie elsewhere, and its folder may not be there before the first build.
-        folders.extend(source.component_files().filter_map(|file| Some(file.parent()?.to_owned())));
-        files.extend(source.component_files().map(Path::to_owned));
-        for folder in folders {
-            if folder.is_dir() && !self.folders.contains(&folder) {
-                let watching = self.watcher.watch(&folder, RecursiveMode::NonRecursive);
-                watching.map_err(|error| cannot_watch(&format!("`{}`", folder.display()), &error))?;
-                self.folders.insert(folder);
-            }
-        }
-        Ok(files)
+impl Disk {
+    async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&mut Files, usize) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let (files, place) = (self.files.clone(), self.place);
+        looked(&self.looks, move || look(&mut files.lock().unwrap_or_else(PoisonError::into_inner), place)).await
     }
 }
 
+/// What comes of looking at files, on a thread for that.
+async fn looked<T: Send + 'static>(looks: &TaskTracker, look: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    let span = tracing::debug_span!("watch");
+    let looked = looks.spawn_blocking(move || span.in_scope(look)).await;
+    looked.map_err(|error| Error::internal(format!("looking at files failed: {error}")))
+}
+
 impl Watching {
-    /// What these paths ask for, if any of them has another content than before.
-    fn task(&mut self, paths: &BTreeSet<PathBuf>) -> Option<Task> {
-        let tasks: Vec<_> = paths.iter().filter_map(|path| Some((self.kind(path)?, path))).collect();
-        // Each is looked at, so that its content is known from now on.
-        tasks.into_iter().filter(|(_, path)| self.has_changed(path)).map(|(task, _)| task).max()
-    }
-
-    /// What a change of this file asks for.
-    fn kind(&self, path: &Path) -> Option<Task> {
-        if self.source.component_files().any(|file| is_same(file, path)) {
-            return Some(Task::Load);
-        }
-        let is_source = !is_alone(&self.source) && !is_made_by_tools(&self.source, path) && !path.is_dir();
-        (is_source && path.starts_with(self.source.dir())).then_some(Task::Build)
-    }
-
-    fn has_changed(&mut self, path: &Path) -> bool {
-        let content = Content::of(path);
-        self.contents.insert(path.to_owned(), content) != Some(content)
-    }
-
-    fn loads(&mut self) {
-        let components: Vec<_> = self.source.component_files().map(Path::to_owned).collect();
-        for file in &components {
-            self.has_changed(file);
-        }
-    }
-
     async fn renew(&mut self, task: Task, host: &Host, list: impl Fn(&App) -> String) -> Result<(), Error> {
         let source = context::source(&self.source.path().to_string_lossy())?;
         if source.name() != self.source.name() {
@@ -225,11 +167,12 @@ impl Watching {
                 format!("the app is now named `{}`; a new name takes a new start", source.name()),
             ));
         }
-        self.source = source;
+        self.source = source.clone();
+        self.disk.look(move |files, place| files.is_now(place, source)).await?;
         if task == Task::Build && self.builds {
             build::build(&self.source).await?;
         }
-        self.loads();
+        self.disk.look(Files::loads).await?;
         let app = host.load_source(self.source.clone()).await?;
         host.publish(&app);
         say(&format!("`{}` is served anew", app.name()));
@@ -242,101 +185,33 @@ impl Watching {
     }
 }
 
-impl Content {
-    fn of(path: &Path) -> Self {
-        let Ok(metadata) = std::fs::metadata(path) else { return Self::Absent };
-        if metadata.len() > MAX_READ_BYTES {
-            return Self::Written(metadata.len(), metadata.modified().ok());
-        }
-        std::fs::read(path).map_or(Self::Absent, |bytes| Self::Digest(blake3::hash(&bytes)))
-    }
-}
-
-/// Whether the source is a component file without a manifest.
-fn is_alone(source: &Source) -> bool {
-    source.path().extension() != Some(OsStr::new("toml"))
-}
-
-/// Whether a path below the manifest's folder is no source of the app: hidden, a backup, or in a folder for what is built.
-fn is_made_by_tools(source: &Source, path: &Path) -> bool {
-    let Ok(below) = path.strip_prefix(source.dir()) else { return false };
-    let hidden_or_tools = below.components().any(|part| match part {
-        Component::Normal(name) => {
-            let name = name.to_string_lossy();
-            name.starts_with('.') || name.ends_with('~') || NO_SOURCES.contains(&name.as_ref())
-        }
-        _ => true,
-    });
-    hidden_or_tools
-        || source.build_commands().next().is_some()
-            && source.component_files().any(|file| {
-                let output = file.parent().filter(|folder| *folder != source.dir());
-                is_same(file, path) || output.is_some_and(|folder| path.starts_with(folder))
-            })
-}
-
-/// Whether two paths name one file; a manifest may go up and down again on the way to its component.
-fn is_same(a: &Path, b: &Path) -> bool {
-    a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-}
-
 fn cannot_watch(what: &str, error: &notify::Error) -> Error {
     Error::internal(format!("{what} cannot be watched: {error}"))
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
 
-    fn watching(dir: &Path, component: &str, build: &str) -> Watching {
-        let text = format!("version = 1\n[component.a]\nsource = \"{component}\"\n{build}");
-        std::fs::write(dir.join("wasmhost.toml"), text).unwrap();
-        let source = Source::open(dir).unwrap();
-        Watching { source, builds: true, contents: HashMap::new(), listed: String::new() }
-    }
-
-    const BUILD: &str = "build = \"make\"";
-
-    #[test]
-    fn sources_are_built_components_are_loaded_and_the_rest_is_nobodys() {
+    /// Reading a pipe waits until somebody writes: the runtime's only thread must not.
+    #[tokio::test]
+    async fn a_file_that_takes_long_to_read_does_not_hold_up_the_runtime() {
         let dir = tempfile::tempdir().unwrap();
-        let app = watching(dir.path(), "out/a.wasm", BUILD);
-        for (path, expected) in [
-            ("src/lib.rs", Some(Task::Build)),
-            ("wasmhost.toml", Some(Task::Build)),
-            ("out/a.wasm", Some(Task::Load)),
-            ("out/a.d", None),
-            ("target/debug/x", None),
-            (".git/index", None),
-            ("src/.lib.rs.swp", None),
-            ("src/lib.rs~", None),
-            ("b.wasm~", None),
-            ("../elsewhere", None),
-        ] {
-            assert_eq!(app.kind(&dir.path().join(path)), expected, "{path}");
-        }
-    }
-
-    #[test]
-    fn a_component_beside_the_manifest_is_no_source_and_its_neighbours_are() {
-        let dir = tempfile::tempdir().unwrap();
-        let app = watching(dir.path(), "a.wasm", BUILD);
-        assert_eq!(app.kind(&dir.path().join("a.wasm")), Some(Task::Load));
-        assert_eq!(app.kind(&dir.path().join("a.py")), Some(Task::Build));
-    }
-
-    #[test]
-    fn a_file_that_is_written_again_as_it_was_is_no_change() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut app = watching(dir.path(), "a.wasm", BUILD);
-        let file = dir.path().join("a.py");
-        let paths = BTreeSet::from([file.clone()]);
-        std::fs::write(&file, "1").unwrap();
-        assert_eq!(app.task(&paths), Some(Task::Build));
-        std::fs::write(&file, "1").unwrap();
-        assert_eq!(app.task(&paths), None);
-        std::fs::remove_file(&file).unwrap();
-        assert_eq!(app.task(&paths), Some(Task::Build));
-        assert_eq!(app.task(&paths), None);
+        let pipe = dir.path().join("a.wasm");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        std::fs::write(dir.path().join("wasmhost.toml"), "version = 1\n[component.a]\nsource = \"a.wasm\"").unwrap();
+        let sources = [Source::open(dir.path()).unwrap()];
+        let (goes_on, told) = mpsc::channel();
+        let writer = std::thread::spawn(move || {
+            let told = told.recv_timeout(Duration::from_secs(20)).is_ok();
+            // Whoever reads is let go, also where that was too late.
+            let _ = std::fs::write(pipe, "x");
+            told
+        });
+        let (watcher, sent) = tokio::join!(Watcher::new(&sources, false), async { goes_on.send(()) });
+        assert!(watcher.is_ok() && sent.is_ok());
+        assert!(writer.join().unwrap(), "the runtime went on while the pipe was read");
     }
 }

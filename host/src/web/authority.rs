@@ -9,6 +9,17 @@ use http::header::{HOST, HeaderMap};
 ///
 /// An absolute URI wins over the header, as HTTP has it.
 pub(super) fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<Cow<'a, str>> {
+    let host = without_port(with_port(uri, headers)?)?;
+    let host = host.strip_suffix('.').unwrap_or(host);
+    if host.is_empty() {
+        return None;
+    }
+    let has_upper = host.bytes().any(|byte| byte.is_ascii_uppercase());
+    Some(if has_upper { Cow::Owned(host.to_ascii_lowercase()) } else { Cow::Borrowed(host) })
+}
+
+/// The host of a request as it is written, with its port if that is written too.
+pub(super) fn with_port<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     let text = match uri.authority() {
         Some(authority) => authority.as_str(),
         None => {
@@ -17,13 +28,7 @@ pub(super) fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<Cow<'a, s
             only?.to_str().ok()?
         }
     };
-    let host = without_port(text.rsplit_once('@').map_or(text, |(_, host)| host))?;
-    let host = host.strip_suffix('.').unwrap_or(host);
-    if host.is_empty() {
-        return None;
-    }
-    let has_upper = host.bytes().any(|byte| byte.is_ascii_uppercase());
-    Some(if has_upper { Cow::Owned(host.to_ascii_lowercase()) } else { Cow::Borrowed(host) })
+    Some(text.rsplit_once('@').map_or(text, |(_, host)| host))
 }
 
 fn without_port(text: &str) -> Option<&str> {

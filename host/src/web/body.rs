@@ -48,7 +48,7 @@ impl HttpBody for Body {
 /// Limits of a request's body.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BodyLimits {
-    /// `max-body-bytes` of the host.
+    /// `max-body` of the host.
     pub(super) max_bytes: usize,
     /// Time for the whole body.
     pub(super) timeout: Duration,
@@ -102,8 +102,8 @@ where
 }
 
 fn too_large(max: usize) -> Problem {
-    let message = format!("the body is larger than {max} bytes; the setting is `max-body-bytes`");
-    Error::new(ErrorKind::TooLarge, message).with_limit("max-body-bytes", max.to_string()).into()
+    let message = format!("the body is larger than {max} bytes; the setting is `max-body`");
+    Error::new(ErrorKind::TooLarge, message).with_limit("max-body", max.to_string()).into()
 }
 
 fn late(timeout: Duration) -> Problem {

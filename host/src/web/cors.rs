@@ -54,6 +54,19 @@ impl Rule {
         headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
     }
 
+    /// Whether a page at `origin` is one of ours.
+    pub(super) fn lists(&self, origin: Option<&HeaderValue>) -> bool {
+        matches!(self, Self::Any) || origin.is_some_and(|origin| self.allow(origin).is_some())
+    }
+
+    /// The origins, for an error.
+    pub(super) fn listed(&self) -> String {
+        match self {
+            Self::Any => "*".to_owned(),
+            Self::Listed(known) => known.join(", "),
+        }
+    }
+
     fn allow(&self, origin: &HeaderValue) -> Option<HeaderValue> {
         match self {
             Self::Any => Some(HeaderValue::from_static("*")),

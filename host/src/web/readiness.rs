@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::error::{Error, ErrorKind};
+
 /// What keeps an app from being served yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -30,6 +32,11 @@ impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// What is said of an app that is about to be served, at every front.
+pub(crate) fn not_ready(app: &str, phase: &str) -> Error {
+    Error::new(ErrorKind::Starting, format!("the app `{app}` is not ready yet: {phase}"))
 }
 
 /// Which apps are not there yet, and whether the server still wants requests. All clones are one.

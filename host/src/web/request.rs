@@ -10,7 +10,7 @@ use tracing::Instrument;
 use super::body::{Body, BodyLimits, read};
 use super::respond::{self, Problem};
 use super::table::{Entry, Target, allow_header};
-use super::{Shared, authority, decode, negotiate};
+use super::{Shared, authority, decode, negotiate, pages};
 use crate::error::{Error, ErrorKind, Fault};
 use crate::manifest::HttpMethod;
 use crate::service::{Answer, InstanceId};
@@ -101,6 +101,9 @@ where
     let Some(target) = verb(&head.method).and_then(|verb| entry.target(verb, path)) else {
         return without_target(entry, path, head);
     };
+    if target.is_exposed {
+        refuse_pages(shared, entry, target, head)?;
+    }
     let body = if body.is_end_stream() { Bytes::new() } else { read_typed(shared, head, body).await? };
     let (parameters, arguments) = inputs(entry, target, path, head.uri.query(), &body)?;
     drop(body);
@@ -117,6 +120,17 @@ where
     };
     respond::name_instance(&mut response, instance);
     Ok(response)
+}
+
+/// Refuses a method that was only exposed to web pages which the class's `cors` does not list.
+fn refuse_pages(shared: &Shared, entry: &Entry, target: &Target, head: &Parts) -> Result<(), Problem> {
+    if entry.cors.as_ref().is_some_and(|cors| cors.lists(head.headers.get(ORIGIN))) {
+        return Ok(());
+    }
+    match pages::foreign(&head.uri, &head.headers, &shared.domains) {
+        Some(page) => Err(entry.not_for_pages(target, &page).into()),
+        None => Ok(()),
+    }
 }
 
 fn verb(method: &Verb) -> Option<HttpMethod> {

@@ -6,7 +6,7 @@ use http::HeaderValue;
 
 use super::cors::Rule;
 use super::decode;
-use super::readiness::Readiness;
+use super::readiness::{Readiness, not_ready};
 use super::routes::{Allowed, Routes, segments};
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{HttpMethod, Segment};
@@ -58,6 +58,8 @@ pub(super) struct Entry {
 pub(super) struct Target {
     method: usize,
     captures: Vec<Capture>,
+    /// Whether it answers to its name, because methods are exposed, and not to a route.
+    pub(super) is_exposed: bool,
 }
 
 #[derive(Debug)]
@@ -125,7 +127,7 @@ impl Table {
     /// Finds the class of `/{app}/{class}/…`, or says what is not there.
     fn by_path<'t, 'p>(&'t self, path: &'p str, readiness: &Readiness) -> Result<(&'t Entry, &'p str), Error> {
         let Some((app, class, below)) = parts(path) else {
-            let known = self.names();
+            let known = self.names(readiness);
             return Err(unknown("no app answers at `/`; name one, as in `/app/class/`".into(), "", &known, "apps"));
         };
         Ok((self.app(app, readiness)?.class(&decode::segment(class))?, below))
@@ -133,14 +135,17 @@ impl Table {
 
     fn app(&self, name: &str, readiness: &Readiness) -> Result<&Served, Error> {
         self.apps.get(name).ok_or_else(|| match readiness.phase(name) {
-            Some(phase) => Error::new(ErrorKind::Starting, format!("the app `{name}` is not ready yet: {phase}")),
-            None => unknown(format!("there is no app `{name}`"), name, &self.names(), "apps"),
+            Some(phase) => not_ready(name, phase.as_str()),
+            None => unknown(format!("there is no app `{name}`"), name, &self.names(readiness), "apps"),
         })
     }
 
-    fn names(&self) -> Vec<String> {
+    /// The apps that there are, or are about to be.
+    fn names(&self, readiness: &Readiness) -> Vec<String> {
         let mut names: Vec<_> = self.apps.keys().map(|name| name.to_string()).collect();
+        names.extend(readiness.phases().into_keys());
         names.sort_unstable();
+        names.dedup();
         names
     }
 }
@@ -201,7 +206,8 @@ impl Entry {
             let Some(route) = method.settings().and_then(|settings| settings.web.as_ref()) else { continue };
             // A second one for the same requests was refused when the app was loaded.
             if routes.insert(route, targets.len()).is_ok() {
-                targets.push(Target { method: index, captures: captures(class, method, &route.segments) });
+                let captures = captures(class, method, &route.segments);
+                targets.push(Target { method: index, captures, is_exposed: false });
             }
         }
         let exposed = if layout.exposes_methods { class.methods().len() } else { 0 };
@@ -210,7 +216,7 @@ impl Entry {
             cors: class.settings().cors.as_ref().map(Rule::new),
             routes,
             targets,
-            exposed: (0..exposed).map(|method| Target { method, captures: Vec::new() }).collect(),
+            exposed: (0..exposed).map(|method| Target { method, captures: Vec::new(), is_exposed: true }).collect(),
         }
     }
 
@@ -246,6 +252,16 @@ impl Entry {
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let known = known.join("`, `");
         Error::not_found(format!("no route of the class `{class}` answers `{path}`; its routes are `{known}`{more}"))
+    }
+
+    /// `forbidden` for a page that may not call a method by its name. `page` says whose it is.
+    pub(super) fn not_for_pages(&self, target: &Target, page: &str) -> Error {
+        let method = target.method(&self.class).name();
+        let message = format!(
+            "`POST /{method}` is for programs, and {page} may not call it: pages that may are listed in the class's `cors`"
+        );
+        let listed = self.cors.as_ref().map_or_else(|| "none".to_owned(), Rule::listed);
+        Error::new(ErrorKind::Forbidden, message).with_limit("cors", listed)
     }
 
     fn exposed_at(&self, path: &str) -> Option<&Target> {
