@@ -49,6 +49,8 @@ pub use inspect::{
     NearMissReport, UncallableReport,
 };
 pub use instance::Instance;
+#[cfg(feature = "http")]
+pub(crate) use published::Follower;
 pub use report::{InstanceCounts, PoolReport};
 pub use source::Source;
 

@@ -22,7 +22,7 @@ mod table;
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ use arc_swap::{ArcSwap, Guard};
 use http::{Request, Response};
 use http_body::Body as HttpBody;
 
-use crate::service::Host;
+use crate::service::{Follower, Host};
 use table::{Layout, Table};
 
 pub use body::Body;
@@ -62,7 +62,18 @@ struct Shared {
     layout: Layout,
     body_timeout: Duration,
     readiness: Readiness,
-    table: Arc<ArcSwap<Table>>,
+    table: Arc<CurrentTable>,
+}
+
+/// What is served now, as far as it was worked out.
+#[derive(Default)]
+struct CurrentTable(ArcSwap<Table>);
+
+impl Follower for CurrentTable {
+    /// Lets go of apps that were taken away; the next request works the table out anew.
+    fn apps_changed(&self) {
+        self.0.store(Arc::default());
+    }
 }
 
 impl Host {
@@ -77,7 +88,7 @@ impl Host {
             readiness: Readiness::default(),
             table: Arc::default(),
         };
-        shared.rebuild(self.apps_generation());
+        shared.follow_apps();
         WebService { shared: Arc::new(shared) }
     }
 }
@@ -138,16 +149,22 @@ impl WebService {
         // What was worked out for the settings before is theirs.
         shared.table = Arc::default();
         change(shared);
-        shared.rebuild(shared.host.apps_generation());
+        shared.follow_apps();
         self
     }
 }
 
 impl Shared {
+    fn follow_apps(&self) {
+        let table: Weak<CurrentTable> = Arc::downgrade(&self.table);
+        self.host.follow_apps(table);
+        self.rebuild(self.host.apps_generation());
+    }
+
     /// What is served now.
     fn table(&self) -> Guard<Arc<Table>> {
         let generation = self.host.apps_generation();
-        let table = self.table.load();
+        let table = self.table.0.load();
         if table.generation == generation { table } else { self.rebuild(generation) }
     }
 
@@ -155,7 +172,11 @@ impl Shared {
     #[cold]
     fn rebuild(&self, generation: u64) -> Guard<Arc<Table>> {
         let table = Arc::new(Table::new(generation, &self.host.apps(), &self.layout));
-        self.table.rcu(|current| if current.generation <= generation { table.clone() } else { current.clone() });
+        self.table.0.rcu(|current| if current.generation <= generation { table.clone() } else { current.clone() });
+        if self.host.apps_generation() != generation {
+            // They changed meanwhile, perhaps before this table was there to be let go of.
+            self.table.apps_changed();
+        }
         Guard::from_inner(table)
     }
 }
@@ -206,5 +227,20 @@ impl Future for ResponseFuture {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.0.as_mut().poll(cx).map(Ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn apps_that_were_taken_away_are_let_go_of_without_a_request() {
+        let current = CurrentTable::default();
+        let table = Arc::new(Table::new(1, &std::collections::BTreeMap::new(), &Layout::default()));
+        let held = Arc::downgrade(&table);
+        current.0.store(table);
+        current.apps_changed();
+        assert!(held.upgrade().is_none());
     }
 }
