@@ -102,7 +102,7 @@ async fn arguments_that_are_too_large_are_told_the_setting() {
     for bytes in [150_000, 30_000_000] {
         std::fs::write(&file, format!(r#"{{"text": "{}"}}"#, "x".repeat(bytes))).unwrap();
         let options = ["call", "hooks/echo", "--mode", "", "--args", file.to_str().unwrap()];
-        served.fails(&options, 2, &["`max-body-bytes`", "usage: "]);
+        served.fails(&options, 2, &["`max-body", "usage: "]);
     }
 }
 
