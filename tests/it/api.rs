@@ -246,7 +246,7 @@ async fn a_request_that_fits_nothing_is_told_what_would() {
     assert_eq!(served.ask("POST", &call, &of(300_000)).await.status, 200, "what the host allows fits into a body");
     let too_large = served.ask("POST", &call, &of(310_000)).await;
     assert_eq!(too_large.refused(), (413, "too-large".to_owned()));
-    assert_eq!(too_large.json()["error"]["setting"], "max-body-bytes");
+    assert_eq!(too_large.json()["error"]["setting"], "max-body");
     assert_eq!(served.ask("POST", &call, &of(1_000_000)).await.refused(), (413, "too-large".to_owned()));
 
     assert_eq!(served.get("/v2/apps").await.refused(), (404, "not-found".to_owned()));

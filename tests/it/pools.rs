@@ -332,9 +332,12 @@ async fn what_became_of_a_tuple_goes_on_to_count_when_it_comes_back() {
     assert_eq!((calls, starts, exits, evictions), (2, 2, 1, 1));
 }
 
-/// The spans that were made: their names, whether they stand alone, and what they say of their instance.
+/// The spans that were made.
 #[derive(Clone, Debug, Default)]
-struct Spans(Arc<Mutex<BTreeMap<u64, (&'static str, bool, String)>>>);
+struct Spans(Arc<Mutex<BTreeMap<u64, Made>>>);
+
+/// A span's name, whether it stands alone, and the number of its instance.
+type Made = (&'static str, bool, String);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {

@@ -35,8 +35,8 @@ pub(super) fn check(files: &[File], folders: &[&str]) -> Vec<Violation> {
 }
 
 fn is_among(path: &str, folders: &[&str]) -> bool {
-    let is_in = |folder: &&str| path.strip_prefix(*folder).is_some_and(|rest| rest.starts_with(['/', '.']));
-    path.ends_with(".rs") && folders.iter().any(|folder| is_in(&folder))
+    let is_in = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with(['/', '.']));
+    path.ends_with(".rs") && folders.iter().any(|folder| is_in(folder))
 }
 
 /// The names that are written out where an error is given its limit.
