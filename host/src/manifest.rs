@@ -42,8 +42,9 @@ pub use resolver::{Origin, Setting};
 pub(crate) use route::{HttpMethod, Route, Segment};
 pub use schema::schema;
 pub(crate) use settings::{ClassSettings, MethodSettings};
+pub(crate) use units::AnySize;
 #[cfg(feature = "cli")]
-pub(crate) use units::{AnySize, TimeSpan};
+pub(crate) use units::TimeSpan;
 
 use document::Document;
 use names::fit_name;

@@ -11,6 +11,7 @@
 
 mod backoff;
 mod budget;
+mod departed;
 mod key;
 mod lease;
 mod members;
@@ -22,15 +23,17 @@ mod tasks;
 mod tests;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
+use tracing::Span;
 
 use crate::error::{Error, Result};
 
 pub(crate) use budget::{AppBudget, Budget, Stake};
+use departed::Departed;
 use key::Key;
 pub(crate) use lease::{Guest, Lease};
 pub(crate) use members::Pool;
@@ -72,6 +75,9 @@ pub(crate) trait Keeper: Send + Sync + Sized + 'static {
     /// Bytes of linear memory beyond what instances share.
     fn memory_bytes(&self, instance: &Held<Self>) -> u64;
 
+    /// The span of a task of an instance's. No caller's: it outlives them, and serves others as well.
+    fn span(&self, task: Task) -> Span;
+
     /// Hears what happens, for metrics and logs.
     fn note(&self, event: Event<'_>);
 }
@@ -90,6 +96,15 @@ pub(crate) enum Held<K: Keeper> {
     Exclusive(Box<K::Exclusive>),
     /// One of its handles.
     Shared(Arc<K::Shared>),
+}
+
+/// What an instance is about when it is with no call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// It starts, and has no number yet.
+    Start,
+    /// The one with this number exits.
+    Exit(u64),
 }
 
 /// How an instance ended.
@@ -122,8 +137,8 @@ pub(crate) trait AnyPool: Send + Sync + fmt::Debug {
     fn oldest_idle(&self) -> Option<Instant>;
     /// Exits the instance that was idle longest, if there is one.
     fn evict(self: Arc<Self>, makes_room: bool) -> bool;
-    /// Looks once more at who waits: the app may run another call.
-    fn poke(self: Arc<Self>);
+    /// Gives its callers the right to have one more instance at work, and says whether one of them used it.
+    fn poke(self: Arc<Self>) -> bool;
     /// Does what is due by now.
     fn visit(self: Arc<Self>, now: Instant);
     /// Lets all instances exit as soon as nobody uses them, now and later.
@@ -145,6 +160,14 @@ struct PoolsShared<K: Keeper> {
     keeper: K,
     settings: Settings,
     app: Arc<AppBudget>,
+    /// Locked for pools that come and go, under the map's lock for their key, and never in a call.
+    departed: Mutex<Departed>,
+}
+
+impl<K: Keeper> PoolsShared<K> {
+    fn departed<T>(&self, work: impl FnOnce(&mut Departed) -> T) -> T {
+        work(&mut self.departed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// The settings of a class that its pools live by.
@@ -160,7 +183,8 @@ pub(crate) struct Settings {
 
 impl<K: Keeper> Pools<K> {
     pub(crate) fn new(keeper: K, settings: Settings, app: Arc<AppBudget>) -> Self {
-        Self { shared: Arc::new(PoolsShared { keeper, settings, app }), map: Arc::default() }
+        let shared = PoolsShared { keeper, settings, app, departed: Mutex::default() };
+        Self { shared: Arc::new(shared), map: Arc::default() }
     }
 
     pub(crate) fn keeper(&self) -> &K {

@@ -57,7 +57,9 @@ pub use source::Source;
 /// A host for apps: the engines, the cache of compiled components, and the limits.
 ///
 /// Cheap to clone; all clones are one host. Every future of a host needs a tokio runtime with time and input/output
-/// enabled, on threads that may be held up for a millisecond at a time: guests yield that often.
+/// enabled, on threads that may be held up for a millisecond at a time: guests yield that often. Instances start and exit on
+/// the runtime that the first call was made on. When that has ended, the next start takes them over to its own, and instances
+/// that are idle since before are used again; those that several calls share end with their runtime.
 ///
 /// Before the last clone goes, call [`shutdown`](Self::shutdown): otherwise instances are dropped without their `exit` hooks.
 #[derive(Clone, Debug)]

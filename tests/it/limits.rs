@@ -151,7 +151,7 @@ async fn arguments_over_the_body_limit_are_refused_and_the_instance_stays() {
     assert!(echoed == four);
 
     let error = instance.call::<_, Vec<u8>>("bytes", &(vec![7u8; 64 << 20],)).await.unwrap_err();
-    assert_eq!((error.kind(), error.setting()), (ErrorKind::TooLarge, Some("max-body-bytes")), "{error:?}");
+    assert_eq!((error.kind(), error.setting()), (ErrorKind::TooLarge, Some("max-body")), "{error:?}");
     assert!(error.message().contains("67108864") && error.message().contains("4194304"), "{error}");
     let echoed: Vec<u8> = instance.call("bytes", &(vec![1u8, 2],)).await.unwrap();
     assert_eq!(echoed, [1, 2], "the instance stayed");

@@ -1,8 +1,16 @@
 //! Pools with real guests: whose instance a call gets, what calls share, what happens around them.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Instrument, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 use wasmhost::{App, Bound, Class, ErrorKind, InstanceId, PoolReport};
 use wasmhost_tests::TestHost;
 
@@ -307,4 +315,69 @@ async fn over_the_memory_budget_an_idle_instance_goes_and_never_a_busy_one() {
     let (busy, ()) = tokio::join!(busy, grows);
     assert_eq!(busy.unwrap().instance, second);
     assert_ne!(instance_of(&bound[0]).await, oldest);
+}
+
+#[tokio::test]
+async fn what_became_of_a_tuple_goes_on_to_count_when_it_comes_back() {
+    let host = TestHost::with(|builder| builder.max_instances(1));
+    let (app, class) = probe(&host, "hooks", "").await;
+    let bound = ["a", "b"].map(|mode| class.bind(&(mode,)).unwrap());
+    for _ in 0..2 {
+        instance_of(&bound[0]).await;
+        instance_of(&bound[1]).await;
+    }
+    until("only the last is there", || app.pools().len() == 1).await;
+    let PoolReport { parameters, calls, starts, exits, evictions, .. } = pool(&app);
+    assert_eq!(parameters, json!({"mode": "b"}));
+    assert_eq!((calls, starts, exits, evictions), (2, 2, 1, 1));
+}
+
+/// The spans that were made.
+#[derive(Clone, Debug, Default)]
+struct Spans(Arc<Mutex<BTreeMap<u64, Made>>>);
+
+/// A span's name, whether it stands alone, and the number of its instance.
+type Made = (&'static str, bool, String);
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let is_alone = context.span(id).unwrap().parent().is_none();
+        let span = (attributes.metadata().name(), is_alone, String::new());
+        self.0.lock().unwrap().insert(id.into_u64(), span);
+        attributes.record(&mut Number(self, id));
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
+        values.record(&mut Number(self, id));
+    }
+}
+
+/// Reads the number of the instance off a span.
+struct Number<'a>(&'a Spans, &'a Id);
+
+impl Visit for Number<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "instance"
+            && let Some((_, _, instance)) = self.0.0.lock().unwrap().get_mut(&self.1.into_u64())
+        {
+            *instance = format!("{value:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn starts_exits_and_shared_instances_have_spans_of_their_own() {
+    let spans = Spans::default();
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(spans.clone()));
+    let host = TestHost::new();
+    let (_app, class) = probe(&host, "hooks-async", "concurrency = 8").await;
+    let bound = class.bind(&("",)).unwrap();
+    let instance = instance_of(&bound).instrument(tracing::info_span!("caller")).await.to_string();
+    host.host.shutdown().await;
+    let spans: Vec<_> = spans.0.lock().unwrap().values().cloned().collect();
+    for name in ["start", "instance", "exit"] {
+        let of_name: Vec<_> = spans.iter().filter(|(found, ..)| *found == name).collect();
+        assert_eq!(of_name, [&(name, true, instance.clone())], "{spans:?}");
+    }
+    assert!(spans.iter().any(|(name, is_alone, _)| *name == "call" && !is_alone), "the call is in its caller's");
 }

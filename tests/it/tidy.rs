@@ -47,6 +47,10 @@ const MAX_LINES: usize = 600;
 const LONG_FILES: &[Exemption] =
     &[Exemption { path: "host/wasmhost.schema.json", reason: "generated from the types that parse manifests" }];
 
+/// Files with a pause: a time that is waited for because it never comes to anything else.
+const PAUSES: &[Exemption] =
+    &[Exemption { path: "tests/load/main.rs", reason: "the load of a server comes at its own pace" }];
+
 /// Written by package managers: nobody reads them for their length, and their hashes spell whatever they spell.
 const LOCK_FILES: &[&str] = &["Cargo.lock", "package-lock.json"];
 
@@ -63,6 +67,11 @@ fn pure_modules_know_no_runtime_and_no_clock() {
 #[test]
 fn rust_files_open_with_a_header() {
     assert_none(&headers(&repository()));
+}
+
+#[test]
+fn tests_do_not_pause() {
+    assert_none(&pauses(&repository(), PAUSES));
 }
 
 #[test]
@@ -135,6 +144,35 @@ fn banned(files: &[File]) -> Vec<Violation> {
         }
     }
     found
+}
+
+/// A sleep by another name: a timeout of what never comes.
+fn pauses(files: &[File], exempt: &[Exemption]) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for file in rust(files).filter(|file| is_test(&file.path)) {
+        let code = RustText::code(&file.text);
+        let pauses: Vec<_> = words(&code, "timeout").filter(|at| waits_for_nothing(&code[*at..])).collect();
+        match exempt.iter().find(|exemption| exemption.path == file.path) {
+            None => found.extend(pauses.into_iter().map(|at| {
+                violation(
+                    file,
+                    at,
+                    "a timeout of what never comes is a sleep: a test waits for an event, or pauses the clock",
+                )
+            })),
+            Some(exemption) if pauses.is_empty() => {
+                let message = format!("no longer pauses: remove its row from PAUSES (\"{}\")", exemption.reason);
+                found.push(violation(file, 0, &message));
+            }
+            Some(_) => {}
+        }
+    }
+    found
+}
+
+/// Whether this call of `timeout`, up to the end of its statement, is of a future that is always pending.
+fn waits_for_nothing(call: &str) -> bool {
+    call.starts_with("timeout(") && call.split(';').next().is_some_and(|call| words(call, "pending").next().is_some())
 }
 
 /// Whoever lifts a lint says why.
@@ -315,6 +353,15 @@ mod of_itself {
         let mixed = format!("{paused}#[tokio::test]\nasync fn t() {{}}\n");
         let files = self::files(&[("tests/it/a.rs", paused), ("tests/it/b.rs", mixed.as_str())]);
         assert_found(&banned(&files), &["tests/it/b.rs:3: `time::sleep`"]);
+    }
+
+    #[test]
+    fn a_sleep_by_another_name_is_found_where_it_is_not_allowed() {
+        let pause = "//! P.\nasync fn pause() {\n    _ = timeout(TIME, future::pending::<()>()).await;\n}\n";
+        let waits = "//! W.\nasync fn wait() {\n    _ = timeout(SOON, call()).await; pending().await }\n";
+        let files = files(&[("tests/it/a.rs", pause), ("tests/it/b.rs", waits), ("tests/load/c.rs", pause)]);
+        let rows = ["tests/load/c.rs", "tests/it/b.rs"].map(|path| Exemption { path, reason: "a load" });
+        assert_found(&pauses(&files, &rows), &["tests/it/a.rs:3: a timeout of", "tests/it/b.rs:1: no longer pauses"]);
     }
 
     #[test]

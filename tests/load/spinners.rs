@@ -10,6 +10,8 @@ use crate::server::{App, Server};
 use crate::{Random, Times, alone, figure, pause, promised, size};
 
 const SPINNERS: usize = 16;
+/// However many cores the machine has: with as many threads as spinners none would be held up.
+const WORKERS: &str = "2";
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 #[test]
@@ -26,7 +28,7 @@ fn guests_that_spin_hold_up_neither_other_apps_nor_the_health_check() {
             guest: "hooks",
             settings: "[class.probe]\nparameters = { mode = \"\" }\n[class.probe.method.count]\nweb = \"GET /count\"",
         };
-        let server = Server::start(&[spin, calm], &["--max-instances", "64"]);
+        let server = Server::start(&[spin, calm], &["--max-instances", "64", "--workers", WORKERS]);
         assert_eq!(server.get("/calm/probe/count").await.status, 200);
 
         let (stop, stopped) = watch::channel(false);

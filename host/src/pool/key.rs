@@ -14,7 +14,6 @@ const INLINE_BYTES: usize = 24;
 pub(crate) struct Key(SmallVec<[u8; INLINE_BYTES]>);
 
 impl Key {
-    #[cfg(feature = "cli")]
     pub(super) fn bytes(&self) -> &[u8] {
         &self.0
     }

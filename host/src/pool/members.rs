@@ -20,6 +20,7 @@ use super::policy::{Acquired, Counts, Fate, Policy, Released, Slot};
 use super::{AnyPool, Event, Held, Keeper, PoolMap, PoolsShared, Started, home, now};
 use crate::error::{Error, Result};
 use queue::Waiting;
+use settle::Right;
 
 /// The instances of one class with one set of parameters.
 pub(crate) struct Pool<K: Keeper> {
@@ -39,6 +40,8 @@ pub(super) struct Inner<K: Keeper> {
     charged: Vec<u64>,
     /// What the last start failed with, while none has gone well since.
     last_error: Option<Error>,
+    /// Starts that wait for a place in the host.
+    pub(super) unplaced: usize,
     /// When the pool is to be looked at next; `None` when nothing was asked for.
     next_visit: Option<Instant>,
     /// Noted with the app as one that waits for it to run less.
@@ -71,11 +74,13 @@ pub(super) enum Step<K: Keeper> {
 
 impl<K: Keeper> Pool<K> {
     pub(super) fn new(shared: Arc<PoolsShared<K>>, key: Key, parameters: K::Parameters, map: &Arc<PoolMap<K>>) -> Self {
+        let totals = shared.departed(|departed| departed.come_back(&key));
         let inner = Inner {
-            policy: Policy::new(shared.settings.limits),
+            policy: Policy::new(shared.settings.limits).after(totals),
             seats: Vec::new(),
             charged: Vec::new(),
             last_error: None,
+            unplaced: 0,
             next_visit: None,
             is_held_up: false,
             is_populated: false,
@@ -100,11 +105,16 @@ impl<K: Keeper> Pool<K> {
         self.lock().policy.counts()
     }
 
-    /// As [`counts`](Self::counts), with the bytes charged for entered instances and the last start's error.
-    pub(crate) fn report(&self) -> (Counts, u64, Option<Error>) {
+    /// As [`counts`](Self::counts), with the bytes charged for entered instances.
+    pub(crate) fn usage(&self) -> (Counts, u64) {
+        self.lock().usage()
+    }
+
+    /// As [`usage`](Self::usage), with the words of the last start's error.
+    pub(crate) fn report(&self) -> (Counts, u64, Option<String>) {
         let inner = self.lock();
-        let bytes = inner.policy.live().map(|slot| inner.charged.get(slot).copied().unwrap_or(0)).sum();
-        (inner.policy.counts(), bytes, inner.last_error.clone())
+        let (counts, bytes) = inner.usage();
+        (counts, bytes, inner.last_error.as_ref().map(|error| error.message().to_owned()))
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -151,7 +161,7 @@ impl<K: Keeper> Pool<K> {
         let mut inner = self.lock();
         let Released { fate, rests } = inner.policy.release(slot, is_sound, now, Some(home()));
         if rests {
-            // Before callers of this pool are looked at, who may be waiting for it.
+            // Before callers of this pool are looked at, who may be waiting for it, and for nobody else of the app.
             self.shared.app.rested();
         }
         // What is left to drop is dropped after the lock.
@@ -167,7 +177,7 @@ impl<K: Keeper> Pool<K> {
         if exits.is_none() && left.is_none() && inner.policy.is_quiet() && inner.next_visit.is_some() {
             drop(inner);
         } else {
-            let tasks = self.decide(inner, now);
+            let tasks = self.decide(inner, now, Right::None);
             // Its place is free before another start asks for one.
             drop(left);
             self.carry_out(tasks);
@@ -222,6 +232,11 @@ impl<K: Keeper> Pool<K> {
 }
 
 impl<K: Keeper> Inner<K> {
+    fn usage(&self) -> (Counts, u64) {
+        let bytes = self.policy.live().map(|slot| self.charged.get(slot).copied().unwrap_or(0)).sum();
+        (self.policy.counts(), bytes)
+    }
+
     /// What a lease gets: an exclusive instance with all that belongs to it, or a handle of a shared one.
     fn take(&mut self, slot: Slot) -> Seated<K> {
         let seat = self.seats[slot].take_if(|seated| matches!(seated.instance, Held::Exclusive(_)));
@@ -274,10 +289,17 @@ impl<K: Keeper> AnyPool for Pool<K> {
         true
     }
 
-    fn poke(self: Arc<Self>) {
+    fn poke(self: Arc<Self>) -> bool {
         let mut inner = self.lock();
         inner.is_held_up = false;
-        self.settle(inner, now());
+        let mut tasks = self.decide(inner, now(), Right::Given);
+        // Whoever gave the right takes it back, and goes on with the next pool, perhaps with this one.
+        let is_left = std::mem::take(&mut tasks.is_right_left);
+        if std::mem::take(&mut tasks.is_held_up) {
+            self.shared.app.note_held_up(self.weak());
+        }
+        self.carry_out(tasks);
+        !is_left
     }
 
     fn visit(self: Arc<Self>, now: Instant) {

@@ -38,7 +38,11 @@ impl<K: Keeper> Start<K> {
     async fn start(&mut self) {
         let pool = self.pool.clone();
         let app = &pool.shared.app;
-        let Some((stake, waited)) = app.place().await else { return };
+        let placed = {
+            let _unplaced = Unplaced::new(&pool);
+            app.place().await
+        };
+        let Some((stake, waited)) = placed else { return };
         if waited == Waited::Yes && !pool.lock().policy.is_start_wanted() {
             return self.give_up();
         }
@@ -68,9 +72,28 @@ impl<K: Keeper> Start<K> {
 impl<K: Keeper> Drop for Start<K> {
     fn drop(&mut self) {
         if !self.is_over {
-            let error = Error::new(ErrorKind::Draining, "the host is shutting down");
+            let error = match self.pool.shared.app.host.tasks.stopping().is_cancelled() {
+                true => Error::new(ErrorKind::Draining, "the host is shutting down"),
+                false => Error::internal("the tokio runtime that the host's instances start on has ended"),
+            };
             self.pool.start_failed(self.slot, &error);
         }
+    }
+}
+
+/// A start that waits for a place, if need be: whoever waits for it in vain is told.
+struct Unplaced<'a, K: Keeper>(&'a Pool<K>);
+
+impl<'a, K: Keeper> Unplaced<'a, K> {
+    fn new(pool: &'a Pool<K>) -> Self {
+        pool.lock().unplaced += 1;
+        Self(pool)
+    }
+}
+
+impl<K: Keeper> Drop for Unplaced<'_, K> {
+    fn drop(&mut self) {
+        self.0.lock().unplaced -= 1;
     }
 }
 

@@ -136,8 +136,8 @@ pub(crate) struct Policy<W> {
     waiting: BTreeMap<Ticket, W>,
     next_ticket: Ticket,
     backoff: Backoff,
-    /// A start went well since the last that failed. Until then starts are tried one at a time, so that a guest which
-    /// cannot be entered costs one attempt and not as many as there are callers.
+    /// A start went well since the last that failed. Until then, and while no instance is entered, starts are tried one at
+    /// a time, so that a guest which cannot be entered costs one attempt and not as many as there are callers.
     is_proven: bool,
     is_retired: bool,
     /// Totals; the rest is filled in by [`Policy::counts`].
@@ -162,6 +162,12 @@ impl<W> Policy<W> {
             is_retired: false,
             totals: Counts::default(),
         }
+    }
+
+    /// Goes on from what happened in an earlier pool: the counts of an empty one.
+    pub(crate) fn after(mut self, totals: Counts) -> Self {
+        self.totals = totals;
+        self
     }
 
     /// A caller comes. `may_wake` is false while its app has as many instances at work as it may.
@@ -221,14 +227,18 @@ impl<W> Policy<W> {
 
     /// Reserves a place for an instance that has to be started now.
     pub(crate) fn next_start(&mut self, now: Instant) -> Option<Slot> {
-        let is_full = self.members.len() >= self.limits.max_instances as usize;
-        let is_probing = !self.is_proven && self.starting > 0;
-        if is_full || is_probing || self.backoff.remaining(now).is_some() || !self.wants_another() {
+        let is_probing = (!self.is_proven || self.entered == 0) && self.starting > 0;
+        if self.is_full() || is_probing || self.backoff.remaining(now).is_some() || !self.wants_another() {
             return None;
         }
         self.starting += 1;
         let member = Member { stage: Stage::Starting, load: 0, calls_left: None, idle_since: now, home: None };
         Some(self.members.insert(member))
+    }
+
+    /// Whether there are as many instances as there may be.
+    pub(crate) fn is_full(&self) -> bool {
+        self.members.len() >= self.limits.max_instances as usize
     }
 
     /// Whether a start that has been waiting for a place in the host is still of use; if not, it is [`gone`](Self::gone).
@@ -275,8 +285,9 @@ impl<W> Policy<W> {
         self.is_proven = false;
         self.backoff.failed(now);
         self.totals.failed_starts += 1;
-        // Those of a pool with an entered instance go on waiting for it.
-        let told = if self.entered == 0 { std::mem::take(&mut self.waiting) } else { BTreeMap::new() };
+        // Those of a pool with an entered instance go on waiting for it, and so they do for another start.
+        let told =
+            if self.entered == 0 && self.starting == 0 { std::mem::take(&mut self.waiting) } else { BTreeMap::new() };
         told.into_values()
     }
 
@@ -407,12 +418,12 @@ impl<W> Policy<W> {
         self.members.is_empty() && self.waiting.is_empty() && !is_kept && !remembers
     }
 
-    /// When failed starts may be tried again, and when they are forgotten.
+    /// When failed starts may be tried again, and when they are forgotten; never now or earlier.
     pub(crate) fn backoff_ends(&self, now: Instant) -> Option<Instant> {
         let wants_more = self.wants_another();
         match self.backoff.remaining(now) {
             Some(left) if wants_more => Some(now + left),
-            _ => self.backoff.forgotten_at(),
+            _ => self.backoff.forgotten_at().filter(|at| now < *at),
         }
     }
 

@@ -2,27 +2,35 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::AnyPool;
 
 /// The tasks of one host's pools: starts, exits, and the one that looks after idle instances.
 #[derive(Debug, Default)]
 pub(super) struct Tasks {
-    runtime: OnceLock<Handle>,
+    runtime: Mutex<Option<Runtime>>,
     tracker: TaskTracker,
     /// No start is waited for any longer.
     stopping: CancellationToken,
     /// Instances are dropped as they are.
     abandoned: CancellationToken,
     visits: Arc<Visits>,
+}
+
+/// The runtime that tasks run on.
+#[derive(Debug)]
+struct Runtime {
+    handle: Handle,
+    /// Of what the task that visits pools holds: it is dropped with its runtime.
+    alive: Weak<()>,
 }
 
 /// Which pool is to be looked at, and when.
@@ -71,27 +79,46 @@ impl Ord for Visit {
 }
 
 impl Tasks {
-    /// Remembers the runtime that the caller is in. The first one stays: what is dropped elsewhere later still finds it.
+    /// Remembers the runtime that the caller is in.
     pub(super) fn enter_runtime(&self) {
-        if self.runtime.get().is_some() {
-            return;
-        }
-        let Ok(runtime) = Handle::try_current() else { return };
-        if self.runtime.set(runtime.clone()).is_ok() {
-            let (visits, abandoned) = (self.visits.clone(), self.abandoned.clone());
-            // Not tracked: it ends with the pools, and nobody waits for it.
-            drop(TaskTracker::new().spawn_on(visit_when_due(visits, abandoned), &runtime));
-        }
+        self.runtime();
+    }
+
+    /// The first runtime that a caller was in, for as long as it lives: what is dropped elsewhere later still finds it. After
+    /// that the one of whoever comes next.
+    fn runtime(&self) -> Option<Handle> {
+        let mut runtime = self.known_runtime();
+        let known = runtime.as_ref().map(|known| (known.handle.clone(), known.alive.strong_count() > 0));
+        let handle = match (known, Handle::try_current()) {
+            (Some((known, true)), _) | (Some((known, _)), Err(_)) => return Some(known),
+            (_, Ok(current)) => current,
+            (None, Err(_)) => return None,
+        };
+        let alive = Arc::new(());
+        *runtime = Some(Runtime { handle: handle.clone(), alive: Arc::downgrade(&alive) });
+        drop(runtime);
+        let (visits, abandoned) = (self.visits.clone(), self.abandoned.clone());
+        let visiting = async move {
+            let _alive = alive;
+            visit_when_due(visits, abandoned).await;
+        };
+        // Not tracked: it ends with the pools, and nobody waits for it.
+        drop(TaskTracker::new().spawn_on(visiting, &handle));
+        Some(handle)
+    }
+
+    fn known_runtime(&self) -> MutexGuard<'_, Option<Runtime>> {
+        self.runtime.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The tasks alive on the runtime of the pools, those of others included; `None` before there is one.
     pub(super) fn alive(&self) -> Option<usize> {
-        self.runtime.get().map(|runtime| runtime.metrics().num_alive_tasks())
+        self.known_runtime().as_ref().map(|runtime| runtime.handle.metrics().num_alive_tasks())
     }
 
-    /// Runs a start or an exit to its end, unless the host goes without waiting for it.
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let Some(runtime) = self.runtime.get() else { return };
+    /// Runs a start or an exit to its end in a span of its own, unless the host goes without waiting for it.
+    pub(super) fn spawn(&self, span: Span, task: impl Future<Output = ()> + Send + 'static) {
+        let Some(runtime) = self.runtime() else { return };
         let abandoned = self.abandoned.clone();
         let task = async move {
             tokio::select! {
@@ -100,7 +127,7 @@ impl Tasks {
                 () = task => {}
             }
         };
-        self.tracker.spawn_on(task.in_current_span(), runtime);
+        self.tracker.spawn_on(task.instrument(span), &runtime);
     }
 
     /// Cancelled once starts are of no more use.
@@ -148,6 +175,11 @@ impl Agenda {
         self.heap.pop().map(|Reverse(visit)| visit.pool)
     }
 
+    /// All that is due now.
+    fn due(&mut self, now: Instant) -> Vec<Weak<dyn AnyPool>> {
+        std::iter::from_fn(|| self.next_due(now)).collect()
+    }
+
     fn add(&mut self, visit: Visit) {
         if self.heap.len() >= self.prune_at {
             self.heap.retain(|Reverse(visit)| visit.pool.strong_count() > 0);
@@ -174,18 +206,19 @@ async fn visit_when_due(visits: Arc<Visits>, abandoned: CancellationToken) {
             () = abandoned.cancelled() => return,
         }
         let now = super::now();
-        loop {
-            // Unlocked again at the end of this line: a visit may ask for the next one.
-            let Some(pool) = visits.lock().next_due(now) else { break };
-            if let Some(pool) = pool.upgrade() {
-                pool.visit(now);
-            }
+        // Unlocked again at the end of this line: a visit may ask for the next one. That is for the next round, also when it
+        // is due at once, so that no pool keeps others from theirs, or the thread from its other tasks.
+        let due = visits.lock().due(now);
+        for pool in due.iter().filter_map(Weak::upgrade) {
+            pool.visit(now);
         }
+        tokio::task::yield_now().await;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
     use super::*;
@@ -207,7 +240,9 @@ mod tests {
         fn evict(self: Arc<Self>, _: bool) -> bool {
             false
         }
-        fn poke(self: Arc<Self>) {}
+        fn poke(self: Arc<Self>) -> bool {
+            false
+        }
         fn visit(self: Arc<Self>, _: Instant) {}
         fn retire(self: Arc<Self>) {}
         fn abandon(self: Arc<Self>) {}
@@ -226,7 +261,56 @@ mod tests {
         }
         assert!(agenda.heap.len() <= FEW.max(2 * kept.len()), "{}", agenda.heap.len());
         let late = start + Duration::from_secs(10_000);
-        let due = std::iter::from_fn(|| agenda.next_due(late)).filter(|pool| pool.strong_count() > 0).count();
+        let due = agenda.due(late).into_iter().filter(|pool| pool.strong_count() > 0).count();
         assert_eq!(due, kept.len());
+    }
+
+    /// A pool that asks to be looked at once more at a time that has passed, again and again.
+    #[derive(Debug)]
+    struct Obstinate {
+        tasks: Arc<Tasks>,
+        visits: AtomicUsize,
+    }
+
+    impl AnyPool for Obstinate {
+        fn app(&self) -> &Arc<AppBudget> {
+            unreachable!("nobody asks")
+        }
+        fn address(&self) -> usize {
+            0
+        }
+        fn oldest_idle(&self) -> Option<Instant> {
+            None
+        }
+        fn evict(self: Arc<Self>, _: bool) -> bool {
+            false
+        }
+        fn poke(self: Arc<Self>) -> bool {
+            false
+        }
+        fn visit(self: Arc<Self>, now: Instant) {
+            // Not without end, so that the test has one.
+            if self.visits.fetch_add(1, Ordering::Relaxed) < 10_000 {
+                let again: Arc<dyn AnyPool> = self.clone();
+                self.tasks.visit(now, Arc::downgrade(&again));
+            }
+        }
+        fn retire(self: Arc<Self>) {}
+        fn abandon(self: Arc<Self>) {}
+    }
+
+    #[tokio::test]
+    async fn a_pool_that_is_always_due_leaves_the_thread_to_others() {
+        let tasks = Arc::<Tasks>::default();
+        tasks.enter_runtime();
+        let pool = Arc::new(Obstinate { tasks: tasks.clone(), visits: AtomicUsize::new(0) });
+        let due: Arc<dyn AnyPool> = pool.clone();
+        tasks.visit(super::super::now(), Arc::downgrade(&due));
+        let visits = || pool.visits.load(Ordering::Relaxed);
+        while visits() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(visits() < 100, "{} visits, and nobody else had a turn", visits());
+        tasks.abandon();
     }
 }

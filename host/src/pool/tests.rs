@@ -147,6 +147,10 @@ impl Keeper for FakeKeeper {
         Self::fake(instance).memory_bytes.load(Ordering::Relaxed)
     }
 
+    fn span(&self, _: Task) -> Span {
+        Span::none()
+    }
+
     fn note(&self, _: Event<'_>) {}
 }
 

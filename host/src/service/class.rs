@@ -188,9 +188,11 @@ impl Class {
         }
         Err(Error::new(
             ErrorKind::TooLarge,
-            format!("the arguments of `{method}` are {size} bytes and may be {max} together; the setting is `max-body-bytes`"),
+            format!(
+                "the arguments of `{method}` are {size} bytes and may be {max} together; the setting is `max-body`"
+            ),
         )
-        .with_limit("max-body-bytes", max.to_string()))
+        .with_limit("max-body", max.to_string()))
     }
 }
 

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio_util::task::TaskTracker;
-use tracing::Instrument;
+use tracing::{Instrument, Span, debug_span, field};
 
 use super::HostInner;
 use super::metrics::ClassMetrics;
 use crate::config::OutputLimits;
 use crate::error::Result;
 use crate::instance::{Blueprint, CallSlot, Live, SharedLive};
-use crate::pool::{Event, Exit, Held, Keeper, Lease, Started};
+use crate::pool::{Event, Exit, Held, Keeper, Lease, Started, Task};
 use crate::state::{GuestOutput, Output, OutputOrigin};
 use crate::values::json::Json;
 use crate::values::{Signature, Value};
@@ -68,6 +68,7 @@ impl ClassKeeper {
     /// Starts an instance, entered with its number.
     pub(super) async fn start_live(&self, parameters: &[Value]) -> Result<(u64, Live)> {
         let id = self.next_instance.fetch_add(1, Ordering::Relaxed);
+        Span::current().record("instance", id);
         let origin = OutputOrigin {
             app: self.app.clone(),
             class: self.class.clone(),
@@ -110,6 +111,12 @@ impl ClassKeeper {
     }
 }
 
+/// A span of its own that says what it came of. What a caller causes goes on without the caller, and is others' as well.
+fn after_current(span: Span) -> Span {
+    span.follows_from(Span::current());
+    span
+}
+
 impl Keeper for ClassKeeper {
     type Parameters = Arc<[Value]>;
     type Exclusive = Live;
@@ -121,7 +128,8 @@ impl Keeper for ClassKeeper {
             return Ok(Started { id, instance: Held::Exclusive(Box::new(live)) });
         }
         let (shared, driver) = live.share()?;
-        self.drivers.spawn(driver.in_current_span());
+        let span = debug_span!(parent: None, "instance", app = self.app, class = self.class, instance = id);
+        self.drivers.spawn(driver.instrument(after_current(span)));
         Ok(Started { id, instance: Held::Shared(Arc::new(shared)) })
     }
 
@@ -144,6 +152,14 @@ impl Keeper for ClassKeeper {
             Held::Exclusive(live) => live.grown_bytes(),
             Held::Shared(shared) => shared.grown_bytes(),
         }
+    }
+
+    fn span(&self, task: Task) -> Span {
+        let Self { app, class, .. } = self;
+        after_current(match task {
+            Task::Start => debug_span!(parent: None, "start", app, class, instance = field::Empty),
+            Task::Exit(instance) => debug_span!(parent: None, "exit", app, class, instance),
+        })
     }
 
     fn note(&self, event: Event<'_>) {

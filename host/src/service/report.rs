@@ -16,7 +16,8 @@ use super::keeper::ClassKeeper;
 use super::metrics::ClassGauges;
 use crate::pool::{Counts, Pool};
 
-/// The instances of one class with one set of parameters, and what became of them so far.
+/// The instances of one class with one set of parameters, and what became of them so far. What happened goes on to count
+/// when all instances have gone and come back, for the last thousand sets of parameters of a class of which that is true.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PoolReport {
     /// The class.
@@ -78,7 +79,7 @@ fn report(class: &Class, pool: &Pool<ClassKeeper>) -> PoolReport {
         exits: counts.exits,
         evictions: counts.evictions,
         failed_starts: counts.failed_starts,
-        last_error: last_error.map(|error| error.message().to_owned()),
+        last_error,
         memory_bytes,
     }
 }
@@ -104,7 +105,7 @@ impl App {
         let mut gauges: Vec<_> = self.classes().map(|class| ClassGauges::new(self.name(), class.name())).collect();
         for (class, gauges) in self.classes().zip(&mut gauges) {
             for pool in class.inner.pools.iter() {
-                let (counts, memory_bytes, _) = pool.report();
+                let (counts, memory_bytes) = pool.usage();
                 gauges.instances += instances(&counts);
                 gauges.waiting += counts.waiting as u64;
                 gauges.memory_bytes += memory_bytes;

@@ -2,26 +2,31 @@
 //!
 //! A guest yields at every tick of the epoch. If it went straight to the end of the run queue, a request for another app
 //! would wait for a tick of each guest that spins. So a guest that has run for a whole tick takes a turn of its app before it
-//! goes on: there are as many as cores, handed out in order. One that waits for something gives its turn back. Calls that
+//! goes on: there are as many as threads to run them, handed out in order. One that waits for something gives its turn back. Calls that
 //! end within a tick, nearly all, never take one.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The turns of one app.
-#[derive(Clone, Debug)]
-pub(crate) struct Turns(Arc<Semaphore>);
+/// The turns of one app. They are counted when the first is asked for, on the runtime where its guests run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Turns(Arc<OnceLock<Arc<Semaphore>>>);
 
-impl Default for Turns {
-    /// As many as there are cores.
-    fn default() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self(Arc::new(Semaphore::new(cores)))
+impl Turns {
+    fn all(&self) -> Arc<Semaphore> {
+        self.0.get_or_init(|| Arc::new(Semaphore::new(threads()))).clone()
     }
+}
+
+/// The threads that run guests at a time: the runtime's workers, as far as there are cores for them.
+fn threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Handle::try_current().map_or(cores, |runtime| runtime.metrics().num_workers().min(cores))
 }
 
 /// The turn of one guest, while it has one.
@@ -53,7 +58,7 @@ impl Turn {
         tokio::task::yield_now().await;
         self.0.is_yielding.store(false, Ordering::Release);
         self.give_back();
-        let turn = self.0.turns.0.clone().acquire_owned();
+        let turn = self.0.turns.all().acquire_owned();
         let permit = match deadline {
             Some(deadline) => tokio::time::timeout_at(deadline.into(), turn).await.ok(),
             None => Some(turn.await),
@@ -98,9 +103,13 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
     use std::time::Duration;
 
+    fn turns(number: usize) -> Turns {
+        Turns(Arc::new(Arc::new(Semaphore::new(number)).into()))
+    }
+
     #[tokio::test(start_paused = true)]
     async fn guests_that_spin_take_turns_and_one_that_waits_holds_none() {
-        let turns = Turns(Arc::new(Semaphore::new(1)));
+        let turns = turns(1);
         let (one, other) = (Turn::new(&turns), Turn::new(&turns));
         let mut order = Vec::new();
         let waits = pin!(async {
@@ -119,12 +128,21 @@ mod tests {
             other.run(spins).await;
             assert_eq!(began.elapsed(), Duration::ZERO);
         });
-        assert_eq!(turns.0.available_permits(), 1);
+        assert_eq!(turns.all().available_permits(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_runtime_with_one_worker_has_one_turn_however_many_cores_there_are() {
+        let turns = Turns::default();
+        let turn = Turn::new(&turns);
+        turn.clone().next(None).await;
+        assert_eq!(turns.all().available_permits(), 0, "the only one is taken");
+        assert_eq!(threads(), 1);
     }
 
     #[tokio::test]
     async fn the_runtime_looks_at_its_sockets_between_two_turns() {
-        let turns = Turns(Arc::new(Semaphore::new(1)));
+        let turns = turns(1);
         let (client, server) = std::os::unix::net::UnixStream::pair().unwrap();
         server.set_nonblocking(true).unwrap();
         let server = tokio::net::UnixStream::from_std(server).unwrap();
@@ -152,7 +170,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_guest_whose_time_is_over_runs_to_be_stopped() {
-        let turns = Turns(Arc::new(Semaphore::new(0)));
+        let turns = turns(0);
         let deadline = tokio::time::Instant::now() + Duration::from_secs(1);
         Turn::new(&turns).next(Some(deadline.into_std())).await;
         assert!(tokio::time::Instant::now() >= deadline);

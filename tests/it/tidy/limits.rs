@@ -25,10 +25,7 @@ const BUILDER: &str = "host/src/service.rs";
 const SOURCES: &str = "host/src/";
 
 /// Files that name a limit otherwise.
-const OTHERWISE: &[Exemption] = &[
-    Exemption { path: "host/src/service/class.rs", reason: "it says `max-body-bytes` for `max-body`" },
-    Exemption { path: "host/src/pool/budget/bounds.rs", reason: "it says `tuples-per-second` for `tuple-rate`" },
-];
+const OTHERWISE: &[Exemption] = &[];
 
 #[test]
 fn errors_name_settings_that_there_are() {

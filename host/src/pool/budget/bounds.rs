@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{Budget, lock, overloaded};
 use crate::config::PoolLimits;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pool::AnyPool;
 use crate::pool::rate::Bucket;
 
@@ -69,32 +69,50 @@ impl AppBudget {
         self.running.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Lets a pool that waits for the right have it.
+    /// Whether pools wait for the right: who comes now is behind them.
+    pub(in crate::pool) fn is_held_up(&self) -> bool {
+        self.is_held_up.load(Ordering::SeqCst)
+    }
+
+    /// Lets pools that wait for the right have it, one after another: one call each, and then the next has its turn.
     pub(in crate::pool) fn wake_held_up(&self) {
-        // One after another, until the right is taken: who waited in a pool may have gone.
-        while self.is_held_up.load(Ordering::SeqCst)
-            && self.running.load(Ordering::SeqCst) < self.host.limits.max_running
-        {
+        // Taken first and offered then, so that nobody else comes in between.
+        while self.is_held_up() && self.try_wake() {
             let pool = {
                 let mut held_up = lock(&self.held_up);
                 let pool = held_up.pop_front();
                 self.is_held_up.store(!held_up.is_empty(), Ordering::SeqCst);
                 pool
             };
-            if let Some(pool) = pool.and_then(|pool| pool.upgrade()) {
-                pool.poke();
+            // Who waited in a pool may have gone.
+            let is_used = pool.and_then(|pool| pool.upgrade()).is_some_and(|pool| pool.poke());
+            if !is_used {
+                self.rested();
             }
         }
     }
 
     /// Notes a pool whose callers wait for the app to run less, and looks once more whether it does already.
     pub(in crate::pool) fn hold_up(&self, pool: Weak<dyn AnyPool>) {
-        {
-            let mut held_up = lock(&self.held_up);
-            held_up.push_back(pool);
-            self.is_held_up.store(true, Ordering::SeqCst);
-        }
+        self.note_held_up(pool);
         self.wake_held_up();
+    }
+
+    /// Notes it as the last in line; [`wake_held_up`](Self::wake_held_up) follows.
+    pub(in crate::pool) fn note_held_up(&self, pool: Weak<dyn AnyPool>) {
+        let mut held_up = lock(&self.held_up);
+        held_up.push_back(pool);
+        self.is_held_up.store(true, Ordering::SeqCst);
+    }
+
+    /// `overloaded`: for so long the app ran as many calls as it may.
+    pub(in crate::pool) fn runs_too_much(&self, waited: Duration) -> Error {
+        let max = self.host.limits.max_running;
+        let message = format!(
+            "an instance is free, but this app ran {max} calls at once, as many as it may, for {waited:?}; the setting is \
+             `max-running-calls`"
+        );
+        overloaded(message, Duration::from_secs(1)).with_limit("max-running-calls", max.to_string())
     }
 
     /// Counts a caller who waits.
@@ -133,9 +151,9 @@ impl AppBudget {
             self.forget_tuple();
             let message = format!(
                 "this app makes pools for new sets of parameters faster than {tuples_per_second} a second; the setting is \
-                 `tuples-per-second`"
+                 `tuple-rate`"
             );
-            overloaded(message, wait).with_limit("tuples-per-second", tuples_per_second.to_string())
+            overloaded(message, wait).with_limit("tuple-rate", tuples_per_second.to_string())
         })
     }
 

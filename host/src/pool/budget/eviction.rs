@@ -37,7 +37,7 @@ impl News {
 }
 
 impl Looks {
-    /// An app has asked for a place that did not, or the apps' numbers of instances have changed.
+    /// The apps' numbers of instances have changed, or an app has asked for a place that did not before.
     pub(super) fn shares_changed(&self) {
         self.for_places.tell();
     }

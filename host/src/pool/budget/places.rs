@@ -15,7 +15,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::{AppBudget, Budget, lock, overloaded};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::manifest::AnySize;
 
 /// What an instance is charged beside its linear memory: its store, fiber stack and tables.
 const INSTANCE_BYTES: u64 = 256 << 10;
@@ -139,6 +140,24 @@ impl Budget {
         }
     }
 
+    /// `overloaded`: for so long there was no place for an instance, or no memory.
+    pub(in crate::pool) fn no_place(&self, waited: Duration) -> Error {
+        let lacks_memory = {
+            let places = lock(&self.places);
+            places.free > 0 && !self.has_memory(&places)
+        };
+        let (message, setting, limit) = if lacks_memory {
+            let max = AnySize::from(self.limits.memory_bytes);
+            let message = format!("for {waited:?} the instances of the host took all the memory that they may, {max}");
+            (message, "memory-budget", max.to_string())
+        } else {
+            let max = self.limits.max_instances;
+            (format!("for {waited:?} all {max} instances of the host were in use"), "max-instances", max.to_string())
+        };
+        let message = format!("{message}; the setting is the host's `--{setting}`");
+        overloaded(message, Duration::from_secs(1)).with_limit(setting, limit)
+    }
+
     /// Whether another instance fits; the first one always does, or nothing could ever run.
     fn has_memory(&self, places: &Places) -> bool {
         let charged = self.charged_bytes.load(Ordering::Relaxed);
@@ -156,9 +175,7 @@ impl AppBudget {
         if let Ok(Some((stake, _))) = tokio::time::timeout(wait_timeout, self.place()).await {
             return Ok(stake);
         }
-        let max = self.host.limits.max_instances;
-        let message = format!("all {max} instances of the host are in use; the setting is `max-instances`");
-        Err(overloaded(message, Duration::from_secs(1)).with_limit("max-instances", max.to_string()))
+        Err(self.host.no_place(wait_timeout))
     }
 
     /// A place in the host, at once or when one is free.

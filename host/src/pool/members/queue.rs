@@ -7,10 +7,10 @@ use tokio::sync::oneshot;
 
 use super::{Inner, Pool, Step};
 use crate::error::{Error, ErrorKind, Result};
-use crate::pool::Keeper;
 use crate::pool::budget::{Queued, overloaded};
 use crate::pool::lease::Lease;
 use crate::pool::policy::{Acquired, Ticket};
+use crate::pool::{Keeper, Settings};
 
 /// A caller's place in the queue.
 pub(in crate::pool) struct Waiting<K: Keeper> {
@@ -29,11 +29,7 @@ impl<K: Keeper> Waiting<K> {
         match tokio::time::timeout(limit, &mut self.lease).await {
             Ok(Ok(lease)) => lease,
             Ok(Err(_)) => Err(Error::new(ErrorKind::Draining, "the host is shutting down")),
-            Err(_) => {
-                let message = format!("no instance became free within {limit:?}, which is the class's `wait-timeout`");
-                let error = overloaded(message, Duration::from_secs(1));
-                Err(error.with_limit("wait-timeout", format!("{limit:?}")))
-            }
+            Err(_) => Err(self.pool.kept_waiting()),
         }
     }
 }
@@ -46,6 +42,28 @@ impl<K: Keeper> Drop for Waiting<K> {
 }
 
 impl<K: Keeper> Pool<K> {
+    /// What a caller waited for in vain, with the setting that would have changed it.
+    fn kept_waiting(&self) -> Error {
+        let Settings { limits, wait_timeout: waited, .. } = self.shared.settings;
+        let app = &self.shared.app;
+        let (is_held_up, is_unplaced, is_full) = {
+            let inner = self.lock();
+            // An instance is there, and only its app's other calls are in the way.
+            (inner.policy.could_grant(), inner.unplaced > 0, inner.policy.is_full())
+        };
+        if is_held_up {
+            return app.runs_too_much(waited);
+        }
+        if is_unplaced {
+            return app.host.no_place(waited);
+        }
+        let mut message = format!("no instance became free within {waited:?}, which is the class's `wait-timeout`");
+        if is_full {
+            message += &format!("; it may have {} for these parameters, its `max-instances`", limits.max_instances);
+        }
+        overloaded(message, Duration::from_secs(1)).with_limit("wait-timeout", format!("{waited:?}"))
+    }
+
     /// What is left for a caller who did not get an instance at once.
     pub(super) fn queue_up(
         self: &Arc<Self>,

@@ -7,48 +7,57 @@ use super::{Inner, Pool, Seated, Waiter};
 use crate::pool::lease::Lease;
 use crate::pool::passage::{Leaving, Start};
 use crate::pool::policy::Slot;
-use crate::pool::{AnyPool, Exit, Keeper, now};
+use crate::pool::{AnyPool, Exit, Keeper, PoolsShared, Task, now};
 
 /// What is to be done once the lock is released.
 pub(super) struct Tasks<K: Keeper> {
     grants: Vec<(Slot, Seated<K>, Waiter<K>)>,
     starts: Vec<Slot>,
     exits: Vec<(Slot, Seated<K>)>,
-    is_held_up: bool,
-    /// Rights to have one more instance at work that turned out not to be needed.
-    unused_wakes: usize,
+    /// Callers wait for the app to run less, and the app is to know.
+    pub(super) is_held_up: bool,
+    /// There is a right to have one more instance at work that turned out not to be needed.
+    pub(super) is_right_left: bool,
     visit: Option<Instant>,
     populate: bool,
     close: bool,
 }
 
+/// Whether a pool comes with the right to have one more instance at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Right {
+    None,
+    Given,
+}
+
 impl<K: Keeper> Pool<K> {
     /// Does what the policy wants done after anything has happened.
     pub(in crate::pool) fn settle(self: &Arc<Self>, inner: MutexGuard<'_, Inner<K>>, now: Instant) {
-        let tasks = self.decide(inner, now);
+        let tasks = self.decide(inner, now, Right::None);
         self.carry_out(tasks);
     }
 
-    pub(super) fn decide(&self, mut inner: MutexGuard<'_, Inner<K>>, now: Instant) -> Tasks<K> {
+    pub(super) fn decide(&self, mut inner: MutexGuard<'_, Inner<K>>, now: Instant, right: Right) -> Tasks<K> {
         let app = &self.shared.app;
         let mut tasks = Tasks {
             grants: Vec::new(),
             starts: Vec::new(),
             exits: Vec::new(),
             is_held_up: false,
-            unused_wakes: 0,
+            is_right_left: right == Right::Given,
             visit: None,
             populate: false,
             close: false,
         };
         while inner.policy.could_grant() {
-            let may_wake = app.try_wake();
-            let granted = inner.policy.next_grant(may_wake);
-            tasks.unused_wakes += usize::from(may_wake && granted.as_ref().is_none_or(|(_, wakes, _)| !wakes));
-            let Some((slot, _, waiter)) = granted else {
-                tasks.is_held_up = !may_wake && !std::mem::replace(&mut inner.is_held_up, true);
+            // Pools of the app that have waited for longer have their turn first: or one that is always asked for would
+            // take each right that its own calls give back.
+            tasks.is_right_left = tasks.is_right_left || (!app.is_held_up() && app.try_wake());
+            let Some((slot, wakes, waiter)) = inner.policy.next_grant(tasks.is_right_left) else {
+                tasks.is_held_up = !tasks.is_right_left && !std::mem::replace(&mut inner.is_held_up, true);
                 break;
             };
+            tasks.is_right_left &= !wakes;
             let seated = inner.take(slot);
             tasks.grants.push((slot, seated, waiter));
         }
@@ -72,9 +81,9 @@ impl<K: Keeper> Pool<K> {
     }
 
     pub(super) fn carry_out(self: &Arc<Self>, tasks: Tasks<K>) {
-        let Tasks { grants, starts, exits, is_held_up, unused_wakes, visit, populate, close } = tasks;
-        let host = &self.shared.app.host;
-        let weak = || -> Weak<dyn AnyPool> { Arc::downgrade(&(self.clone() as Arc<dyn AnyPool>)) };
+        let Tasks { grants, starts, exits, is_held_up, is_right_left, visit, populate, close } = tasks;
+        let PoolsShared { keeper, app, .. } = &*self.shared;
+        let host = &app.host;
         if populate {
             self.tell_populated();
         }
@@ -83,21 +92,27 @@ impl<K: Keeper> Pool<K> {
             drop(waiter.send(Ok(Lease::new(self.clone(), slot, seated))));
         }
         for slot in starts {
-            host.tasks.spawn(Start::new(self.clone(), slot).run());
+            host.tasks.spawn(keeper.span(Task::Start), Start::new(self.clone(), slot).run());
         }
         for (slot, seated) in exits {
             self.exit(slot, seated, false);
         }
         if let Some(at) = visit {
-            host.tasks.visit(at, weak());
+            host.tasks.visit(at, self.weak());
         }
-        (0..unused_wakes).for_each(|_| self.shared.app.rest());
+        if is_right_left {
+            app.rest();
+        }
         if is_held_up {
-            self.shared.app.hold_up(weak());
+            app.hold_up(self.weak());
         }
         if close {
             self.close();
         }
+    }
+
+    pub(super) fn weak(self: &Arc<Self>) -> Weak<dyn AnyPool> {
+        Arc::downgrade(&(self.clone() as Arc<dyn AnyPool>))
     }
 
     /// Tells the budget whether there is anything to evict here, as it is now and not as it was when that was noticed.
@@ -136,6 +151,11 @@ impl<K: Keeper> Pool<K> {
         let mut inner = self.lock();
         let closes = !inner.is_closed && inner.policy.is_vacant(now());
         inner.is_closed |= closes;
+        let totals = inner.policy.counts();
+        drop(inner);
+        if closes {
+            self.shared.departed(|departed| departed.leave(self.key.clone(), totals));
+        }
         closes
     }
 
@@ -144,7 +164,8 @@ impl<K: Keeper> Pool<K> {
             stake.leave(makes_room);
         }
         let pool = self.clone();
-        self.shared.app.host.tasks.spawn(async move {
+        let span = self.shared.keeper.span(Task::Exit(seated.id));
+        self.shared.app.host.tasks.spawn(span, async move {
             let mut leaving = Leaving { pool, slot, stake: seated.stake, exit: Exit::Failed };
             leaving.exit = leaving.pool.shared.keeper.exit(seated.instance).await;
         });

@@ -139,7 +139,8 @@ impl Reference {
                 } else {
                     let told = self.policy.start_failed(slot, self.now).count();
                     assert!(told == 0 || told == self.waiting.len(), "all who wait are told, or none");
-                    assert_eq!(told == 0, self.waiting.is_empty() || !self.entered.is_empty());
+                    let is_something_left = !self.entered.is_empty() || !self.starting.is_empty();
+                    assert_eq!(told == 0, self.waiting.is_empty() || is_something_left);
                     if told > 0 {
                         self.waiting.clear();
                     }
@@ -161,6 +162,7 @@ impl Reference {
                 while let Some(slot) = self.policy.next_overdue(self.now) {
                     self.exits(slot);
                 }
+                assert!(self.policy.next_due().is_none_or(|at| at > self.now), "a visit leaves nothing overdue");
             }
             Operation::Evict => {
                 if let Some(slot) = self.policy.evict() {
@@ -224,6 +226,7 @@ impl Reference {
             self.entered.insert(slot, (self.entered[&slot].0, is_open));
         }
         while let Some(slot) = self.policy.next_start(self.now) {
+            assert!(self.starting.is_empty() || !self.entered.is_empty(), "two starts of what may not start at all");
             assert!(self.starting.insert(slot));
         }
         while let Some(slot) = self.policy.next_surplus() {
@@ -246,6 +249,8 @@ impl Reference {
         assert_eq!(counts.exiting, self.exiting.len() + self.broken.len());
         assert_eq!(counts.waiting, self.waiting.len());
         assert_eq!(counts.exits + self.exiting.len() as u64, self.exits);
+        let next_visit = self.policy.backoff_ends(self.now);
+        assert!(next_visit.is_none_or(|at| at > self.now), "a visit is asked for that was made already");
         self.check_nobody_waits_in_vain(live);
     }
 
@@ -259,7 +264,8 @@ impl Reference {
         let coming = self.starting.len() * self.limits.concurrency as usize;
         let is_full = live >= self.limits.max_instances as usize;
         let is_backing_off = self.policy.backoff.remaining(self.now).is_some();
-        let is_probing = !self.policy.is_proven && !self.starting.is_empty();
+        let is_alone = !self.policy.is_proven || self.entered.is_empty();
+        let is_probing = is_alone && !self.starting.is_empty();
         let is_enough = coming + self.policy.free as usize >= self.waiting.len();
         assert!(is_enough || is_full || is_backing_off || is_probing, "callers wait while another could start");
     }
@@ -383,6 +389,38 @@ fn a_failing_enter_is_tried_once_per_step() {
         assert!(!policy.is_vacant(now), "the failure is remembered");
         now += Duration::from_secs(step);
     }
+}
+
+#[test]
+fn without_an_entered_instance_one_start_is_tried_at_a_time_also_of_a_guest_that_worked() {
+    let (mut policy, now, only) = entered(limits(4, 1));
+    assert_eq!(leased(policy.acquire(now, true, None)), Some(only));
+    (0..4).for_each(|_| _ = policy.enqueue(()));
+    let others: Vec<_> = std::iter::from_fn(|| policy.next_start(now)).collect();
+    assert_eq!(others.len(), 3, "one is entered");
+    policy.release(only, false, now, None);
+    assert_eq!(policy.next_start(now), None, "now none is");
+    assert_eq!(policy.start_failed(others[0], now).count(), 0, "two more are under way");
+    assert_eq!(policy.start_failed(others[1], now).count(), 0, "one more is");
+    assert_eq!(policy.start_failed(others[2], now).count(), 4, "nothing is left to wait for");
+    let later = now + Duration::from_secs(1);
+    (0..4).for_each(|_| _ = policy.enqueue(()));
+    assert!(policy.next_start(later).is_some());
+    assert_eq!(policy.next_start(later), None);
+}
+
+#[test]
+fn a_failure_that_is_forgotten_asks_for_no_visit() {
+    let (mut policy, now, only) = entered(limits(2, 1));
+    assert_eq!(leased(policy.acquire(now, true, None)), Some(only));
+    let ticket = policy.enqueue(());
+    let second = policy.next_start(now).unwrap();
+    assert_eq!(policy.start_failed(second, now).count(), 0);
+    assert_eq!(policy.backoff_ends(now), Some(now + Duration::from_secs(1)), "the next attempt");
+    policy.cancel(ticket);
+    let forgotten = now + Duration::from_secs(61);
+    assert_eq!(policy.backoff_ends(now), Some(forgotten));
+    assert_eq!(policy.backoff_ends(forgotten), None);
 }
 
 #[test]

@@ -55,6 +55,80 @@ async fn a_failing_start_tells_all_who_wait_and_is_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_failure_long_past_keeps_nobody_from_looking_after_idle_instances() {
+    let bed = Bed::new(host(100));
+    let class = bed.class("a", settings(2), MS);
+    let held = lease(&class, 1).await.unwrap();
+    class.keeper().fails.store(true, Ordering::Relaxed);
+    let second = tokio::time::timeout(MS * 10, lease(&class, 1)).await;
+    assert!(second.is_err(), "it waits for the first");
+    class.keeper().fails.store(false, Ordering::Relaxed);
+    call(&class, 2, MS).await.unwrap();
+    // The failure is forgotten meanwhile, with an instance still at work.
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert_eq!(bed.exited(), [2]);
+    drop(held);
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert_eq!((bed.exited(), class.iter().count()), (vec![2, 1], 0));
+    bed.exit_all().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_cannot_be_entered_any_longer_costs_one_attempt() {
+    let bed = Bed::new(host(100));
+    let class = Arc::new(bed.class("a", settings(4), MS));
+    let mut busy = lease(&class, 1).await.unwrap();
+    class.keeper().fails.store(true, Ordering::Relaxed);
+    // It breaks, and takes with it what the pool knew to work.
+    fake(&mut busy).is_sound.store(false, Ordering::Relaxed);
+    drop(busy);
+    let mut herd = JoinSet::new();
+    for _ in 0..100 {
+        let class = class.clone();
+        herd.spawn(async move { call(&class, 1, MS).await.unwrap_err() });
+    }
+    assert!(herd.join_all().await.iter().all(|error| error.kind() == ErrorKind::EnterFailed));
+    assert_eq!(bed.entered().len(), 2);
+    bed.exit_all().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_happened_in_a_tuple_goes_on_to_count_when_it_comes_back() {
+    let bed = Bed::new(host(1));
+    let class = bed.class("a", settings(1), MS);
+    for _ in 0..3 {
+        for tuple in 0..2 {
+            call(&class, tuple, MS).await.unwrap();
+        }
+    }
+    let pool = class.iter().next().unwrap();
+    let Counts { calls, starts, exits, evictions, .. } = pool.counts();
+    assert_eq!((*pool.parameters(), class.iter().count()), (1, 1), "the other one is gone");
+    assert_eq!((calls, starts, exits, evictions), (3, 3, 2, 2));
+    bed.exit_all().await;
+}
+
+/// A runtime with a clock that stands still.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+}
+
+#[test]
+fn a_host_goes_on_in_another_runtime_when_its_first_is_gone() {
+    let bed = Bed::new(host(100));
+    let class = bed.class("a", settings(4), MS);
+    let first = runtime().block_on(call(&class, 1, MS)).unwrap();
+    runtime().block_on(async {
+        assert_eq!(call(&class, 1, MS).await.unwrap(), first);
+        call(&class, 2, MS).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        assert_eq!(bed.exited().len(), 2, "idle instances are looked after, those of before too");
+        call(&class, 1, MS).await.unwrap();
+        bed.exit_all().await;
+    });
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_start_that_panics_is_one_that_failed_and_no_shutdown() {
     let bed = Bed::new(host(100));
     let class = Arc::new(bed.class("a", settings(4), MS));

@@ -74,7 +74,9 @@ impl AnyPool for Bystander {
     fn evict(self: Arc<Self>, _: bool) -> bool {
         unreachable!("it has nothing")
     }
-    fn poke(self: Arc<Self>) {}
+    fn poke(self: Arc<Self>) -> bool {
+        false
+    }
     fn visit(self: Arc<Self>, _: Instant) {}
     fn retire(self: Arc<Self>) {}
     fn abandon(self: Arc<Self>) {}
@@ -182,6 +184,7 @@ async fn bounds_are_errors_that_name_them() {
     let held = lease(&class, 1).await.unwrap();
     let late = lease(&class, 1).await.unwrap_err();
     assert_eq!((late.kind(), late.setting()), (ErrorKind::Overloaded, Some("wait-timeout")));
+    assert!(late.message().contains("it may have 1 for these parameters, its `max-instances`"), "{late}");
     drop(held);
     call(&class, 2, MS).await.unwrap();
     let many = call(&class, 3, MS).await.unwrap_err();
@@ -191,9 +194,82 @@ async fn bounds_are_errors_that_name_them() {
     let class = bed.class("a", settings(1), MS);
     call(&class, 1, MS).await.unwrap();
     let fast = call(&class, 2, MS).await.unwrap_err();
-    assert_eq!((fast.kind(), fast.setting()), (ErrorKind::Overloaded, Some("tuples-per-second")));
+    assert_eq!((fast.kind(), fast.setting()), (ErrorKind::Overloaded, Some("tuple-rate")));
     assert!(fast.retry_after().unwrap() <= MS * 100);
     assert!(call(&class, 1, MS).await.is_ok(), "known tuples go on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_because_of_the_app_or_the_host_is_told_of_their_settings() {
+    let impatient = Settings { wait_timeout: MS * 100, ..settings(4) };
+    let told = |error: &Error| {
+        assert_eq!(error.kind(), ErrorKind::Overloaded);
+        (error.setting().map(str::to_owned), error.limit().map(str::to_owned))
+    };
+    let named = |setting: &str, limit: &str| (Some(setting.to_owned()), Some(limit.to_owned()));
+
+    let bed = Bed::new(PoolLimits { max_running: 1, ..host(100) });
+    let class = bed.class("a", impatient, MS);
+    call(&class, 1, MS).await.unwrap();
+    let busy = lease(&class, 0).await.unwrap();
+    assert_eq!(told(&lease(&class, 1).await.unwrap_err()), named("max-running-calls", "1"));
+    drop(busy);
+    bed.exit_all().await;
+
+    let bed = Bed::new(host(1));
+    let class = bed.class("a", impatient, MS);
+    let busy = lease(&class, 0).await.unwrap();
+    let error = lease(&class, 1).await.unwrap_err();
+    assert_eq!(told(&error), named("max-instances", "1"));
+    assert!(error.message().contains("the host's `--max-instances`"), "{error}");
+    assert_eq!(told(&class.app().reserve(MS).await.unwrap_err()), named("max-instances", "1"));
+    drop(busy);
+    bed.exit_all().await;
+
+    let bed = Bed::new(PoolLimits { memory_bytes: 1 << 20, ..host(100) });
+    let class = bed.class("a", impatient, MS);
+    class.keep(&0u32.to_le_bytes(), 1, || 0).unwrap();
+    fake(&mut lease(&class, 0).await.unwrap()).memory_bytes.store(1 << 20, Ordering::Relaxed);
+    assert_eq!(told(&lease(&class, 1).await.unwrap_err()), named("memory-budget", "1MiB"));
+    assert_eq!(told(&class.app().reserve(MS).await.unwrap_err()), named("memory-budget", "1MiB"));
+    bed.exit_all().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tuple_with_a_backlog_leaves_others_of_its_app_their_turn() {
+    let second = Duration::from_secs(1);
+    for max_running in [1, 2] {
+        let bed = Bed::new(PoolLimits { max_running, ..host(100) });
+        let class = Arc::new(bed.class("a", settings(9), MS));
+        for tuple in 0..4 {
+            call(&class, tuple, MS).await.unwrap();
+        }
+        let mut hot = JoinSet::new();
+        for _ in 0..1_000 {
+            let class = class.clone();
+            hot.spawn(async move {
+                loop {
+                    call(&class, 0, second).await?;
+                }
+                #[expect(unreachable_code, reason = "it says what the task's error is")]
+                Ok::<(), Error>(())
+            });
+        }
+        tokio::time::sleep(second * 5).await;
+        let began = tokio::time::Instant::now();
+        let mut cold = JoinSet::new();
+        for tuple in 1..4 {
+            let class = class.clone();
+            cold.spawn(async move { call(&class, tuple, MS).await.map(drop) });
+        }
+        for served in cold.join_all().await {
+            served.unwrap();
+        }
+        assert!(began.elapsed() <= second * 4, "{:?} with {max_running}", began.elapsed());
+        assert!(hot.try_join_next().is_none(), "the hot one goes on");
+        hot.shutdown().await;
+        bed.exit_all().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
