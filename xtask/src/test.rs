@@ -27,7 +27,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     for (env, reason) in &not_run {
         println!("NOT RUN: {}: {reason}", env.suites);
     }
-    tests.and(load)
+    match (tests, load) {
+        (Err(tests), Err(load)) => Err(load.context(format!("both failed: {tests:#}, and"))),
+        (tests, load) => tests.and(load),
+    }
 }
 
 /// Set for tests that are to run in their heavier versions.
@@ -85,9 +88,9 @@ fn in_ci() -> bool {
 
 /// What runs the tests under load from a release build: if all is to be run, and not what somebody chose.
 fn load_tests(options: &Options<'_>) -> Option<[Cmd; 2]> {
-    // The same packages in both, so that cargo unites their features alike and builds nothing twice.
+    // The same packages in both, with what tests need, so that cargo unites their features alike and builds nothing twice.
     let cargo = |verb| Cmd::new("cargo").args([verb, "--release", "-p", "wasmhost", "-p", "wasmhost-tests"]);
-    let program = cargo("build").args(["--bin", "wasmhost"]);
+    let program = cargo("build").args(["--bin", "wasmhost", "--test", "load"]);
     let tests = cargo("test").args(["--test", "load"]).env(FULL, "1");
     (options.full && options.cargo_test.is_empty()).then_some([program, tests])
 }
@@ -133,7 +136,7 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "cargo build --release -p wasmhost -p wasmhost-tests --bin wasmhost",
+                "cargo build --release -p wasmhost -p wasmhost-tests --bin wasmhost --test load",
                 "WASMHOST_TEST_FULL=1 cargo test --release -p wasmhost -p wasmhost-tests --test load",
             ]
         );
