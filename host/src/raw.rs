@@ -10,7 +10,7 @@ use wasmtime::component::Instance;
 use crate::config::OutputLimits;
 use crate::error::Result;
 use crate::service::Bound;
-use crate::state::{Output, OutputOrigin, TracingOutput};
+use crate::state::{Output, OutputOrigin, TracingOutput, Turns};
 
 pub use crate::state::State;
 
@@ -38,8 +38,10 @@ pub async fn instantiate(bound: &Bound) -> Result<RawInstance> {
     let setup = blueprint.setup.as_ref().map_err(Clone::clone)?;
     let output = Output::new(OutputOrigin::default(), Arc::new(TracingOutput), OutputLimits::default());
     let bounds = &blueprint.bounds;
+    // Turns of its own: whoever calls it straight on wasmtime gives none back.
+    let turns = Turns::default();
     let mut store =
-        State::store(setup.pre.engine(), &setup.wasi, output, &blueprint.turns, bounds.memory_bytes, &bounds.instance)?;
+        State::store(setup.pre.engine(), &setup.wasi, output, &turns, bounds.memory_bytes, &bounds.instance)?;
     let instance = setup.pre.instantiate_async(&mut store).await;
     let instance = instance.map_err(|error| crate::error::Error::internal(format!("{error:#}")))?;
     Ok(RawInstance { store, instance })
