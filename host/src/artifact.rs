@@ -28,7 +28,7 @@ use crate::engine::{EngineKind, Engines};
 use crate::error::{Error, ErrorKind, Result};
 
 pub(crate) use record::Digest;
-pub(crate) use store::CompileCache;
+pub(crate) use store::{CompileCache, make_private_dir};
 
 /// A component ready to be instantiated, and where its code came from.
 pub(crate) struct Artifact {
@@ -56,14 +56,28 @@ pub(crate) enum CodeOrigin {
 /// `bad-request` when the bytes are no valid component of what the engines allow. Failures of the cache are logged and
 /// only cost time.
 pub(crate) fn prepare(bytes: &[u8], name: &Path, engines: &Engines, cache: Option<&CompileCache>) -> Result<Artifact> {
-    let kind = engine_kind(bytes);
+    prepare_known(Digest::of(bytes), engine_kind(bytes), || Ok(bytes), name, engines, cache)
+}
+
+/// Like [`prepare`], of a component whose digest is known: its bytes are asked for only when it has to be compiled.
+///
+/// # Errors
+///
+/// As [`prepare`], and what the bytes could not be had for.
+pub(crate) fn prepare_known<B: AsRef<[u8]>>(
+    digest: Digest,
+    kind: EngineKind,
+    bytes: impl FnOnce() -> Result<B>,
+    name: &Path,
+    engines: &Engines,
+    cache: Option<&CompileCache>,
+) -> Result<Artifact> {
     let engine = engines.get(kind)?;
-    let digest = Digest::of(bytes);
     if let Some(component) = cache.and_then(|cache| cache.load(&digest, kind, engine)) {
         return Ok(Artifact { component, kind, digest, origin: CodeOrigin::Cached });
     }
     let started = Instant::now();
-    let component = compile(engine, bytes).map_err(|reason| {
+    let component = compile(engine, bytes()?.as_ref()).map_err(|reason| {
         // What a pool has no room for is told with its number by the engine, and by nobody with the setting.
         let setting = if reason.contains("in the pooling allocator") { "; the setting is `max-parts`" } else { "" };
         let message = format!("`{}` is no component this host can run: {reason}{setting}", name.display());

@@ -3,6 +3,7 @@
 //! Everything is read from the component's own type, once, when it is loaded. Which function is a hook and which a method
 //! depends on settings too and is decided in [`hooks`]. This module runs no guest.
 
+pub(crate) mod accessor;
 pub(crate) mod encode;
 pub(crate) mod hooks;
 pub(crate) mod section;
@@ -94,6 +95,7 @@ impl Offer {
         for (name, export) in ty.exports(engine) {
             let find = |parent: Option<&ComponentExportIndex>, name: &str| component.get_export_index(parent, name);
             match export.ty {
+                ComponentItem::ComponentFunc(_) if accessor::is_accessor(name) => {}
                 ComponentItem::ComponentFunc(func) => {
                     let Some(index) = find(None, name) else { continue };
                     let function = Function::read(name, &func, index);
@@ -194,6 +196,18 @@ impl Function {
         let result = Shape::of_result(result.as_ref())
             .map_err(|NotCallable(reason)| uncallable(format!("its result {reason}")))?;
         Ok(Self { name: name.to_owned(), parameters, result, is_async: func.async_(), index })
+    }
+
+    /// The same function of another component that exports it too, below `export`.
+    pub(crate) fn of(&self, component: &Component, export: Option<&str>) -> Option<Self> {
+        let parent = export.map(|export| component.get_export_index(None, export));
+        let index = match parent {
+            None => component.get_export_index(None, &self.name)?,
+            Some(parent) => component.get_export_index(Some(&parent?), &self.name)?,
+        };
+        let Self { name, parameters, result, is_async, .. } = self;
+        let (name, parameters, result) = (name.clone(), parameters.clone(), result.clone());
+        Some(Self { name, parameters, result, is_async: *is_async, index })
     }
 
     /// What a call gives back: the result, or the ok side of a `result`.

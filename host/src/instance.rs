@@ -5,6 +5,7 @@
 //! names of settings' files.
 
 mod failure;
+mod handles;
 mod shared;
 mod typed;
 
@@ -26,6 +27,8 @@ use crate::values::json::Json;
 use crate::values::{Limits, Shape, Value};
 
 use failure::Attempt;
+use handles::Table;
+pub(crate) use handles::{Accessors, OpenHandles};
 pub(crate) use shared::{Arguments, CallSlot, Called, SharedLive};
 use typed::{Callee, Prepared};
 
@@ -56,6 +59,8 @@ pub(crate) struct Blueprint {
 pub(crate) struct Setup {
     pub(crate) pre: InstancePre<State>,
     pub(crate) wasi: WasiSpec,
+    /// What an instance made from a snapshot has open before any of its code runs.
+    pub(crate) handles: Option<Arc<(Accessors, OpenHandles)>>,
 }
 
 /// The numbers that hold for one instance.
@@ -190,13 +195,21 @@ impl Live {
 
     async fn instantiate(blueprint: Arc<Blueprint>, output: Arc<Output>) -> Result<Self> {
         let bounds = &blueprint.bounds;
-        let Setup { pre, wasi } = blueprint.setup.as_ref().map_err(Error::clone)?;
+        let Setup { pre, wasi, handles } = blueprint.setup.as_ref().map_err(Error::clone)?;
         let mut store =
             State::store(pre.engine(), wasi, output, &blueprint.turns, bounds.memory_bytes, &bounds.instance)?;
         // The core modules' own start functions run now; they are part of whatever hook comes first.
         let span = if blueprint.builds.is_empty() { Span::enter(bounds) } else { Span::build(bounds) };
         let armed = span.arm(&mut store);
-        let attempt = blueprint.bounded(&span, armed, pin!(pre.instantiate_async(&mut store))).await;
+        let made = async {
+            let instance = pre.instantiate_async(&mut store).await?;
+            if let Some(handles) = handles {
+                let (accessors, open) = &**handles;
+                Table { store: &mut store, instance: &instance, accessors }.replay(open).await?;
+            }
+            Ok(instance)
+        };
+        let attempt = blueprint.bounded(&span, armed, pin!(made)).await;
         let instance = match attempt {
             Attempt::Done(Ok(instance)) => instance,
             other => {
@@ -305,6 +318,25 @@ impl Live {
         let callee = callee(store, instance, main)?;
         let arguments = callee.prepare(main, arguments, &blueprint.bounds.values)?;
         unwrap(main, run(store, blueprint, main, &callee, arguments, Span::entrypoint()).await?)
+    }
+
+    /// What the guest has open, and the numbers that it knows it by. The guest is of no more use afterwards.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be open in an instance made from a snapshot, in plain words.
+    pub(crate) async fn open_handles(&mut self, accessors: &Accessors) -> Result<OpenHandles, String> {
+        self.life.end(Outcome::Broke);
+        let Setup { wasi, .. } = self.blueprint.setup.as_ref().map_err(ToString::to_string)?;
+        let open = self.store.data_mut().open_handles(wasi)?;
+        Table { store: &mut self.store, instance: &self.instance, accessors }.numbers(&open).await
+    }
+
+    /// The store and the instance in it, for whoever takes a snapshot. No limit of the guest's holds any more.
+    pub(crate) fn unlimited(&mut self) -> (&mut Store<State>, wasmtime::component::Instance) {
+        self.store.set_hostcall_fuel(usize::MAX);
+        self.store.set_epoch_deadline(u64::MAX / 2);
+        (&mut self.store, self.instance)
     }
 
     /// Whether the instance can take another call.

@@ -50,6 +50,7 @@ mod service;
 mod artifact;
 mod instance;
 mod lifecycle;
+mod snapshot;
 mod state;
 
 mod component;

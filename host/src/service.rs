@@ -16,6 +16,7 @@ mod keeper;
 mod load;
 mod machine;
 mod metrics;
+mod prepared;
 mod published;
 mod report;
 mod source;
@@ -35,6 +36,7 @@ use crate::engine::{EngineKind, Engines};
 use crate::error::Result;
 use crate::linker;
 use crate::pool::Budget;
+use crate::snapshot::SnapshotStore;
 use crate::state::{GuestOutput, State, TracingOutput};
 
 pub(crate) use answer::Answer;
@@ -75,6 +77,7 @@ struct HostInner {
     engines: Engines,
     linkers: [OnceLock<Linkers>; 2],
     cache: Option<CompileCache>,
+    snapshots: Option<SnapshotStore>,
     output: OutputListener,
     drain: Drain,
     instances: instance::Registry,
@@ -112,12 +115,13 @@ impl Host {
 
     /// Loads an app from a directory with a `wasmhost.toml`, from such a file, or from a component file alone.
     ///
-    /// Components are compiled, or found compiled in the cache; no guest code runs, and no compiler of a guest is started.
+    /// Components are compiled, or found compiled in the cache, and `build` hooks run; no compiler of a guest is started.
     ///
     /// # Errors
     ///
     /// `not-found` for a path that is not there; `bad-request` for a manifest or component with mistakes, naming all that
-    /// were found; `forbidden` for environment variables and mounts that this host was not told to allow.
+    /// were found; `forbidden` for environment variables and mounts that this host was not told to allow; `build-failed` or
+    /// `memory-exceeded` from a `build` hook.
     pub async fn load(&self, path: impl Into<PathBuf>) -> Result<App> {
         let source = Source::open(path.into())?;
         self.load_source(source).await
@@ -131,6 +135,7 @@ impl Host {
     pub async fn load_source(&self, source: Source) -> Result<App> {
         let app = load::load(self.of_apps(), source).await?;
         load::check(&app)?;
+        load::prepare(&app).await?;
         Ok(app)
     }
 
@@ -252,12 +257,17 @@ impl HostBuilder {
     pub fn build(self) -> Result<Host> {
         let engines = Engines::new(&self.config)?;
         let cache = self.config.cache_dir.as_deref().map(CompileCache::open).transpose()?;
+        let snapshots = match (&self.config.cache_dir, &cache) {
+            (Some(dir), Some(cache)) => Some(SnapshotStore::open(dir, cache.key())?),
+            _ => None,
+        };
         let budget = Budget::new(self.pool_limits());
         let inner = HostInner {
             config: self.config,
             engines,
             linkers: Default::default(),
             cache,
+            snapshots,
             output: OutputListener(self.output),
             drain: Drain::default(),
             instances: instance::Registry::default(),

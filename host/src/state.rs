@@ -3,6 +3,8 @@
 //! This is the `T` of `Store<T>`. It is made for one instance, lives exactly as long as its store, and is never handed to
 //! another. It must not know hooks, classes or pools.
 
+mod handles;
+mod input;
 mod limits;
 mod output;
 mod turn;
@@ -19,6 +21,8 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::config::InstanceLimits;
 
+use handles::Streams;
+pub(crate) use handles::{Made, Open, Standard, Thing};
 pub(crate) use limits::{MemoryLimiter, MemoryRefusal};
 pub use output::{GuestOutput, OutputLine, OutputOrigin, OutputStream};
 pub(crate) use output::{Output, TracingOutput};
@@ -29,6 +33,8 @@ pub(crate) use wasi::{Directory, Stdio, WasiSpec};
 pub struct State {
     wasi: WasiCtx,
     table: ResourceTable,
+    /// The standard streams that the guest took, where a snapshot is to be made of it.
+    streams: Option<Streams>,
     #[cfg(feature = "http")]
     http: WasiHttpCtx,
     #[cfg(feature = "http")]
@@ -114,10 +120,12 @@ impl State {
         max_memory_bytes: u64,
         limits: &InstanceLimits,
     ) -> crate::error::Result<Store<Self>> {
+        let streams = spec.notes_streams.then(Streams::default);
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.max_handles);
         let state = Self {
-            wasi: spec.context(&output, limits)?,
+            wasi: spec.context(&output, limits, streams.as_ref())?,
+            streams,
             table,
             #[cfg(feature = "http")]
             http: wasi::http_context(limits),

@@ -47,6 +47,42 @@ fn parameterized_in_javascript() {
     }
 }
 
+/// What the example with a `build` promises, whatever language it is written in.
+fn is_primes(example: &str) {
+    let call = |method: &str, flags: &[&str], options: &[&str]| {
+        let target = format!("examples/{example}::primes.{method}");
+        wasmhost(&[&["run"], flags, &[target.as_str()], options].concat())
+    };
+    let first = call("is-prime", &[], &["--number", "4999999", "--name", "anna"]);
+    assert!(first.stderr.contains("anna knows 348513 primes below 5000000"), "{first:?}");
+    assert_eq!(first.ok(), "true\n");
+    let second = call("is-prime", &["--no-build"], &["--number", "4999998", "--name", "ben"]);
+    assert!(second.stderr.contains("ben knows 348513 primes"), "{second:?}");
+    assert!(!second.stderr.contains("looking for primes"), "`build` ran once: {second:?}");
+    assert_eq!(second.ok(), "false\n");
+    let error = call("is-prime", &["--no-build"], &["--number", "5000000"]).failed(1);
+    assert!(error.contains("5000000 is not below 5000000"), "{error}");
+    assert_eq!(call("note", &["--no-build"], &[]).ok(), "\"348513 primes below 5000000\"\n");
+}
+
+#[test]
+fn primes_starts_with_what_build_made() {
+    is_primes("primes");
+}
+
+/// To take a snapshot of an interpreter, it is compiled twice: minutes, without optimization.
+#[test]
+fn primes_in_python_and_javascript() {
+    if !wasmhost_tests::is_full() {
+        return;
+    }
+    for (example, variable) in [("primes-python", "WASMHOST_TEST_PY"), ("primes-js", "WASMHOST_TEST_JS")] {
+        if tools(variable).is_some() {
+            is_primes(example);
+        }
+    }
+}
+
 #[test]
 fn model_loads_its_file_in_enter() {
     let generate = |options: &[&str]| wasmhost(&[&["run", "examples/model::model.generate"], options].concat());

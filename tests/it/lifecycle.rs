@@ -67,7 +67,10 @@ async fn a_failing_build_or_enter_tells_why_and_runs_no_exit() {
                     out.display(),
                     hook.to_uppercase()
                 );
-                let error = enter(&probe(&host, guest, &mount).await, "").await.unwrap_err();
+                let error = match host.app(guest, &settings(&mount)).await {
+                    Ok(app) => enter(&app.class("probe").unwrap(), "").await.unwrap_err(),
+                    Err(error) => error,
+                };
                 let what = format!("{guest} {hook} {how}: {error:?}");
                 assert_eq!(error.kind(), kind, "{what}");
                 assert!(error.message().contains(&format!("`{hook}`")), "{what}");

@@ -12,6 +12,8 @@ mod lifecycle;
 mod limits;
 mod pools;
 mod serve;
+mod snapshots;
+
 mod third_party;
 mod tidy;
 mod web;

@@ -37,6 +37,11 @@ impl CompileCache {
         Ok(Self { dir, key })
     }
 
+    /// The secret that keys digests in this cache.
+    pub(crate) fn key(&self) -> [u8; KEY_BYTES] {
+        self.key
+    }
+
     /// A component compiled earlier by an engine just like this one, if its file is what its record says.
     pub(super) fn load(&self, digest: &Digest, kind: EngineKind, engine: &Engine) -> Option<Component> {
         let (file, record) = self.paths(digest, kind, engine);
@@ -144,7 +149,8 @@ fn map(engine: &Engine, file: &File, _path: &Path) -> wasmtime::Result<Component
     unsafe { Component::deserialize(engine, bytes) }
 }
 
-fn make_private_dir(dir: &Path) -> io::Result<()> {
+/// Makes a directory that only this user can write to, or checks that one is.
+pub(crate) fn make_private_dir(dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -158,6 +158,11 @@ impl Class {
         }
     }
 
+    /// Why `build` runs in each instance, in plain words, where no snapshot could be taken after it.
+    pub fn without_snapshot(&self) -> Option<&str> {
+        self.inner.pools.keeper().prepared.fallback()
+    }
+
     /// The name of the app it belongs to.
     pub fn app_name(&self) -> &str {
         &self.inner.app

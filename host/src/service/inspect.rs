@@ -241,9 +241,6 @@ fn notes(class: &Class) -> Vec<String> {
     let inner = &class.inner;
     let settings = &inner.settings;
     let mut notes = Vec::new();
-    if inner.hooks.build.is_some() {
-        notes.push("`build` runs in each new instance before `enter`: this version takes no snapshots".to_owned());
-    }
     if settings.snapshot == SnapshotMode::Enter {
         notes.push("`snapshot = \"enter\"` has no effect in this version: every instance is entered anew".to_owned());
     }

@@ -8,9 +8,10 @@ use tracing::{Instrument, Span, debug_span, field};
 
 use super::HostInner;
 use super::metrics::ClassMetrics;
+use super::prepared::Prepared;
 use crate::config::OutputLimits;
 use crate::error::Result;
-use crate::instance::{Blueprint, CallSlot, Live, SharedLive};
+use crate::instance::{CallSlot, Live, SharedLive};
 use crate::pool::{Event, Exit, Held, Keeper, Lease, Started, Task};
 use crate::state::{GuestOutput, Output, OutputOrigin};
 use crate::values::json::Json;
@@ -22,7 +23,7 @@ const MAX_LOGGED_PARAMETERS_BYTES: usize = 200;
 /// All that starting and ending an instance of a class takes. It does not hold the host: instances outlive no host.
 #[derive(Clone)]
 pub(super) struct ClassKeeper {
-    pub(super) blueprint: Arc<Blueprint>,
+    pub(super) prepared: Arc<Prepared>,
     pub(super) app: String,
     pub(super) class: String,
     pub(super) parameters: Signature,
@@ -45,14 +46,14 @@ impl CallSlot for Lease<ClassKeeper> {
 impl ClassKeeper {
     pub(super) fn new(
         host: &HostInner,
-        blueprint: Arc<Blueprint>,
+        prepared: Arc<Prepared>,
         names: (&str, &str),
         parameters: Signature,
         concurrency: u32,
     ) -> Self {
         let (app, class) = names;
         Self {
-            blueprint,
+            prepared,
             app: app.to_owned(),
             class: class.to_owned(),
             parameters,
@@ -76,7 +77,8 @@ impl ClassKeeper {
             instance: id.to_string(),
         };
         let output = Output::new(origin, self.output.clone(), self.output_limits);
-        let started = Live::start(self.blueprint.clone(), parameters.to_vec(), output.clone()).await;
+        let blueprint = self.prepared.blueprint().await?.clone();
+        let started = Live::start(blueprint, parameters.to_vec(), output.clone()).await;
         if started.is_err() {
             output.finish();
         }

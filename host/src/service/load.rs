@@ -30,6 +30,7 @@ struct Loaded {
     section: Section,
     pre: Result<InstancePre<State>>,
     size_bytes: usize,
+    bytes: Arc<[u8]>,
 }
 
 /// Loads an app as far as it can be looked at: a class that cannot be started is there, and says why when it is used.
@@ -47,6 +48,14 @@ pub(super) fn check(app: &App) -> Result<()> {
     }
     for class in app.classes() {
         class.kept()?;
+    }
+    Ok(())
+}
+
+/// Runs the `build` hooks of all classes, so that instances start from what they leave.
+pub(super) async fn prepare(app: &App) -> Result<()> {
+    for class in app.classes() {
+        class.inner.pools.keeper().prepared.blueprint().await?;
     }
     Ok(())
 }
@@ -106,7 +115,7 @@ fn read_component(host: &HostInner, entry: &ComponentEntry, bytes: Option<Vec<u8
     let offer = Offer::read(&artifact.component, host.engines.get(artifact.kind)?, artifact.kind);
     let linker = host.linker(artifact.kind)?;
     let pre = linker.instantiate_pre(&artifact.component).map_err(|error| unlinkable(&entry.source, &offer, &error));
-    Ok(Loaded { entry: entry.clone(), artifact, offer, section, pre, size_bytes })
+    Ok(Loaded { entry: entry.clone(), artifact, offer, section, pre, size_bytes, bytes: bytes.into() })
 }
 
 fn read_file(host: &HostInner, entry: &ComponentEntry) -> Result<Vec<u8>> {

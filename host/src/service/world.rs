@@ -91,7 +91,7 @@ fn mounted(class: &str, mount: &MountEntry, config: &HostConfig) -> Result<Direc
         )
         .with_limit("allow-mount", allowed(config.allow_mounts.iter().map(|path| path.to_str().unwrap_or("?")))));
     }
-    Ok(Directory { host, guest: guest.to_owned(), writable: mount.write })
+    Ok(Directory { host, guest: guest.to_owned(), writable: mount.write, is_mount: true })
 }
 
 fn allowed<'a>(names: impl Iterator<Item = &'a str>) -> String {
@@ -158,7 +158,12 @@ fn top_directories(root: &Path, files: &[FileEntry]) -> Vec<Directory> {
         }
     }
     tops.iter()
-        .map(|top| Directory { host: root.join(top), guest: format!("/{}", top.display()), writable: false })
+        .map(|top| Directory {
+            host: root.join(top),
+            guest: format!("/{}", top.display()),
+            writable: false,
+            is_mount: false,
+        })
         .collect()
 }
 

@@ -19,6 +19,7 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream as WasiOutputStream, Pollable, StreamResult};
 
+use super::handles::{Standard, Streams};
 use crate::config::OutputLimits;
 
 /// Bytes a guest may write in one host call.
@@ -282,6 +283,16 @@ impl fmt::Debug for Output {
 pub(super) struct Pipe {
     pub(super) output: Arc<Output>,
     pub(super) stream: OutputStream,
+    /// Where a guest that takes it is noted, if somebody wants to know.
+    pub(super) taken: Option<Streams>,
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        if let Some(taken) = &self.taken {
+            taken.dropped(self);
+        }
+    }
 }
 
 impl IsTerminal for Pipe {
@@ -297,7 +308,15 @@ impl StdoutStream for Pipe {
 
     // The adapter for WASI 0.2 that comes with this trait queues writes without a bound; this pipe never queues.
     fn p2_stream(&self) -> Box<dyn WasiOutputStream> {
-        Box::new(self.clone())
+        let pipe = Box::new(self.clone());
+        if let Some(taken) = &self.taken {
+            let standard = match self.stream {
+                OutputStream::Stdout => Standard::Output,
+                OutputStream::Stderr => Standard::Error,
+            };
+            taken.taken(&*pipe, standard);
+        }
+        pipe
     }
 }
 

@@ -4,9 +4,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use wasmtime_wasi::{FsPerms, WasiCtx};
+use wasmtime_wasi::{FsPerms, HostMonotonicClock, WasiCtx};
 
+use super::handles::Streams;
+use super::input::Closed;
 use super::output::{Output, OutputStream, Pipe};
 use crate::config::InstanceLimits;
 use crate::error::{Error, ErrorKind, Result};
@@ -18,6 +21,10 @@ pub(crate) struct WasiSpec {
     pub(crate) directories: Vec<Directory>,
     pub(crate) arguments: Vec<String>,
     pub(crate) stdio: Stdio,
+    /// Whether the standard streams that a guest takes are noted, for a snapshot of it.
+    pub(crate) notes_streams: bool,
+    /// What the monotonic clock shows at first. Default 0.
+    pub(crate) clock: Duration,
 }
 
 /// A directory of the host under a name of the guest's.
@@ -26,6 +33,8 @@ pub(crate) struct Directory {
     pub(crate) host: PathBuf,
     pub(crate) guest: String,
     pub(crate) writable: bool,
+    /// Whether it is the host's own, and nothing that travels with the app: `build` finds it empty.
+    pub(crate) is_mount: bool,
 }
 
 /// Where the guest's standard streams lead.
@@ -39,17 +48,26 @@ pub(crate) enum Stdio {
 }
 
 impl WasiSpec {
-    pub(super) fn context(&self, output: &Arc<Output>, limits: &InstanceLimits) -> Result<WasiCtx> {
+    pub(super) fn context(
+        &self,
+        output: &Arc<Output>,
+        limits: &InstanceLimits,
+        taken: Option<&Streams>,
+    ) -> Result<WasiCtx> {
         let mut builder = WasiCtx::builder();
         builder.envs(&self.env).args(&self.arguments).max_random_size(limits.max_random_bytes);
         builder.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
+        if !self.clock.is_zero() {
+            builder.monotonic_clock(Since { start: Instant::now(), shown: self.clock });
+        }
         match self.stdio {
             Stdio::Inherit => {
                 builder.inherit_stdio();
             }
             Stdio::Lines => {
-                builder.stdout(Pipe { output: output.clone(), stream: OutputStream::Stdout });
-                builder.stderr(Pipe { output: output.clone(), stream: OutputStream::Stderr });
+                let pipe = |stream| Pipe { output: output.clone(), stream, taken: taken.cloned() };
+                builder.stdin(Closed { taken: taken.cloned() });
+                builder.stdout(pipe(OutputStream::Stdout)).stderr(pipe(OutputStream::Stderr));
             }
         }
         for directory in &self.directories {
@@ -67,6 +85,23 @@ impl WasiSpec {
             })?;
         }
         Ok(builder.build())
+    }
+}
+
+/// A monotonic clock that goes on from where another one was.
+#[derive(Debug)]
+struct Since {
+    start: Instant,
+    shown: Duration,
+}
+
+impl HostMonotonicClock for Since {
+    fn resolution(&self) -> u64 {
+        1
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from((self.shown + self.start.elapsed()).as_nanos()).unwrap_or(u64::MAX)
     }
 }
 

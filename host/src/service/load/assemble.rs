@@ -1,8 +1,10 @@
 //! Puts the classes and the entrypoint of one component together: settings, hooks, parameters, arguments, world.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::sync::OnceCell;
 use wasmtime::component::InstancePre;
 
 use super::super::Host;
@@ -11,17 +13,41 @@ use super::super::class::{Class, ClassInner};
 use super::super::entrypoint::EntrypointInner;
 use super::super::inspect::ComponentReport;
 use super::super::keeper::ClassKeeper;
+use super::super::prepared::{Build, Image, Prepared};
 use super::super::world::World;
 use super::Loaded;
 use super::names::as_bad_request;
+use crate::artifact::Digest;
 use crate::component::hooks::{self, Sorted, Wish, Wishes};
 use crate::component::{Entrypoint, Handler, Interface, Offer};
+use crate::engine::EngineKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::instance::{Blueprint, Bounds, Setup};
-use crate::manifest::{ClassSection, ClassSettings, ComponentEntry, Manifest, Origin, Section};
+use crate::manifest::{ClassSection, ClassSettings, ComponentEntry, FileEntry, Manifest, Origin, Section};
 use crate::pool::{self, Pools};
-use crate::state::{State, Turns};
+use crate::state::{OutputOrigin, State, Turns, WasiSpec};
 use crate::values::{Limits, Signature, What};
+
+/// What of a class's settings its `build` hook can see. Where it is the same, one run serves all.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    env: Vec<(String, String)>,
+    files: Vec<FileEntry>,
+    /// The names of all directories: the guest may remember them by their places.
+    directories: Vec<String>,
+    memory_bytes: u64,
+}
+
+impl Seen {
+    fn new(settings: &ClassSettings, wasi: &WasiSpec) -> Self {
+        Self {
+            env: wasi.env.clone(),
+            files: settings.files.clone(),
+            directories: wasi.directories.iter().map(|directory| directory.guest.clone()).collect(),
+            memory_bytes: settings.memory_bytes,
+        }
+    }
+}
 
 /// A class while its app is put together.
 struct Draft {
@@ -38,7 +64,7 @@ pub(super) fn add_component(
     component: Loaded,
     names: Vec<String>,
 ) -> Result<()> {
-    let Loaded { entry, artifact, offer, section, pre, size_bytes } = component;
+    let Loaded { entry, artifact, offer, section, pre, size_bytes, bytes } = component;
     let (host, turns) = (app.host.clone(), app.turns.clone());
     app.components.push(ComponentReport::new(&entry, &artifact, &offer, size_bytes));
     let Offer { interfaces, entrypoint, handler, .. } = offer;
@@ -59,8 +85,21 @@ pub(super) fn add_component(
             uncallable: Vec::new(),
         });
     }
-    let builds: Vec<_> = drafts.iter().filter_map(|draft| draft.sorted.build.clone()).collect();
-    let of_component = Shared { host: &host, entry: &entry, pre: &pre, builds: &builds, turns: &turns };
+    let builds = drafts.iter().filter_map(|draft| Some((draft.export.clone(), draft.sorted.build.clone()?)));
+    let (exports, builds): (Vec<_>, Vec<_>) = builds.unzip();
+    let of_component = Shared {
+        host: &host,
+        app: app.name.clone(),
+        entry: &entry,
+        pre: &pre,
+        bytes: &bytes,
+        digest: artifact.digest,
+        kind: artifact.kind,
+        exports: &exports,
+        builds: &builds,
+        turns: &turns,
+        made: RefCell::default(),
+    };
     if let Some(entrypoint) = entrypoint {
         app.entrypoints.push(of_component.entrypoint(entrypoint, settings(&entry.name, None, manifest, &section)?)?);
     }
@@ -110,10 +149,18 @@ fn wishes(settings: &ClassSettings) -> Wishes<'_> {
 /// What the classes and the entrypoint of one component share.
 struct Shared<'a> {
     host: &'a Host,
+    app: String,
     entry: &'a ComponentEntry,
     pre: &'a Result<InstancePre<State>>,
+    bytes: &'a Arc<[u8]>,
+    digest: Digest,
+    kind: EngineKind,
+    /// The interfaces of the `build` hooks.
+    exports: &'a [Option<String>],
     builds: &'a [Arc<crate::component::Function>],
     turns: &'a Turns,
+    /// The runs of `build` so far, one for all that see the same of the world.
+    made: RefCell<Vec<(Seen, Arc<Build>)>>,
 }
 
 impl Shared<'_> {
@@ -132,14 +179,16 @@ impl Shared<'_> {
         let arguments = arguments.collect::<Result<Vec<_>>>()?;
         check_methods(&name, &sorted, &uncallable, &settings)?;
         let world = World::new(&name, &settings, &self.host.inner.config);
+        let build = self.build(&name, &settings, &world)?;
         let blueprint = Blueprint {
             enter: sorted.enter.clone(),
             exit: sorted.exit.clone(),
             methods: sorted.methods.clone(),
-            ..self.blueprint(&settings, &world)
+            ..self.blueprint(&settings, &world.as_ref().map_err(Error::clone), build.as_deref())
         };
         let blueprint = Arc::new(blueprint);
-        let pools = self.pools(app, &name, &settings, &blueprint, &parameters)?;
+        let prepared = Arc::new(Prepared::new(blueprint.clone(), export.clone(), build));
+        let pools = self.pools(app, &name, &settings, prepared, &parameters)?;
         let metrics = self.host.inner.metrics.class(app, &name);
         let inner = ClassInner {
             host: self.host.clone(),
@@ -166,10 +215,10 @@ impl Shared<'_> {
         app: &str,
         class: &str,
         settings: &ClassSettings,
-        blueprint: &Arc<Blueprint>,
+        prepared: Arc<Prepared>,
         parameters: &Signature,
     ) -> Result<Pools<ClassKeeper>> {
-        if settings.concurrency > 1 && !blueprint.methods.iter().any(|method| method.is_async) {
+        if settings.concurrency > 1 && !prepared.base.methods.iter().any(|method| method.is_async) {
             return Err(Error::bad_request(format!(
                 "`class.{class}.concurrency` = {}: calls share an instance only where methods are `async func`, and this \
                  class has none",
@@ -178,7 +227,7 @@ impl Shared<'_> {
             .with_limit("concurrency", "1"));
         }
         let host = &self.host.inner;
-        let keeper = ClassKeeper::new(host, blueprint.clone(), (app, class), parameters.clone(), settings.concurrency);
+        let keeper = ClassKeeper::new(host, prepared, (app, class), parameters.clone(), settings.concurrency);
         let pool_settings = pool::Settings {
             limits: pool::Limits {
                 buffer_instances: settings.buffer_instances,
@@ -203,16 +252,52 @@ impl Shared<'_> {
             Entrypoint::Command { .. } | Entrypoint::Unusable(_) => Signature::from_shapes(What::Argument, []),
         };
         let world = World::new(&self.entry.name, &settings, &self.host.inner.config);
-        let blueprint = Arc::new(self.blueprint(&settings, &world));
+        let build = self.build(&self.entry.name, &settings, &world)?;
+        let blueprint = self.blueprint(&settings, &world.as_ref().map_err(Error::clone), build.as_deref());
+        let blueprint = Arc::new(blueprint);
         let (component, entrypoint) = (self.entry.name.clone(), Arc::new(entrypoint));
         Ok(EntrypointInner { component, entrypoint, arguments, settings, blueprint, _world: world.ok() })
     }
 
+    /// The run of `build` for a class; that of another class if it sees the same of the world.
+    fn build(&self, class: &str, settings: &ClassSettings, world: &Result<World>) -> Result<Option<Arc<Build>>> {
+        let (Ok(world), Ok(_), false) = (world, self.pre, self.builds.is_empty()) else { return Ok(None) };
+        let seen = Seen::new(settings, &world.spec);
+        let mut made = self.made.borrow_mut();
+        if let Some((_, build)) = made.iter().find(|(other, _)| *other == seen) {
+            return Ok(Some(build.clone()));
+        }
+        let origin = OutputOrigin {
+            app: self.app.clone(),
+            class: class.to_owned(),
+            parameters: String::new(),
+            instance: "build".to_owned(),
+        };
+        let build = Arc::new(Build {
+            host: Arc::downgrade(&self.host.inner),
+            component: self.bytes.clone(),
+            digest: self.digest,
+            kind: self.kind,
+            path: self.entry.source.clone(),
+            origin,
+            blueprint: self.blueprint(settings, &Ok(world), None),
+            exports: self.exports.to_vec(),
+            image: Image::new()?,
+            ready: OnceCell::new(),
+        });
+        made.push((seen, build.clone()));
+        Ok(Some(build))
+    }
+
     /// A blueprint of an instance that is entered for no class.
-    fn blueprint(&self, settings: &ClassSettings, world: &Result<World>) -> Blueprint {
+    fn blueprint(&self, settings: &ClassSettings, world: &Result<&World>, build: Option<&Build>) -> Blueprint {
         let host = &self.host.inner;
         let setup = match (self.pre, world) {
-            (Ok(pre), Ok(world)) => Ok(Setup { pre: pre.clone(), wasi: world.spec.clone() }),
+            (Ok(pre), Ok(world)) => {
+                let mut wasi = world.spec.clone();
+                wasi.directories.extend(build.map(|build| build.image.directory()));
+                Ok(Setup { pre: pre.clone(), wasi, handles: None })
+            }
             (Err(error), _) | (_, Err(error)) => Err(error.clone()),
         };
         Blueprint {

@@ -1,0 +1,127 @@
+//! Snapshots: a component as its `build` hooks left it, ready to be compiled like any other.
+//!
+//! ```text
+//! component ─ accessors ─▶ ─ instrument ─▶ compile, instantiate, run `build` ─┬─ memories, globals ─▶ component with them
+//!                                                                            └─ open handles ─────▶ their numbers
+//! ```
+//! Memories and globals are taken by `wasmtime-wizer`, which instruments the component so that it exports them. What it
+//! cannot take is a refusal and no error: `build` then runs in each instance. This module must not know classes or pools.
+
+mod access;
+mod store;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use wasmtime::component::{Component, Linker};
+use wasmtime_wizer::Wizer;
+
+use crate::component::Function;
+use crate::component::accessor::{self, ImportedResource};
+use crate::error::Result;
+use crate::instance::{Accessors, Blueprint, Live, OpenHandles, Setup};
+use crate::state::{Output, State, WasiSpec};
+use access::Access;
+pub(crate) use store::{Kept, SnapshotKey, SnapshotStore, digest_of, files_below};
+
+/// What came of taking a snapshot.
+pub(crate) enum Taken {
+    Snapshot(Box<Snapshot>),
+    /// Why there is none, in plain words.
+    Refused(String),
+}
+
+/// A component after its `build` hooks.
+pub(crate) struct Snapshot {
+    /// The bytes of a component that begins where `build` ended, with functions that reach its handles.
+    pub(crate) component: Vec<u8>,
+    /// The types of these functions.
+    pub(crate) resources: Vec<ImportedResource>,
+    pub(crate) open: OpenHandles,
+    /// What the guest's monotonic clock may have shown at most.
+    pub(crate) clock: Duration,
+}
+
+/// A component, and what its `build` hooks need to run.
+pub(crate) struct Building<'a> {
+    pub(crate) component: &'a [u8],
+    pub(crate) linker: &'a Linker<State>,
+    /// Of the component itself; its `build` hooks are looked up in the instrumented one.
+    pub(crate) blueprint: &'a Blueprint,
+    /// The interface that exports each of the blueprint's `build` hooks; `None` for the root.
+    pub(crate) exports: &'a [Option<String>],
+    pub(crate) wasi: WasiSpec,
+    pub(crate) output: Arc<Output>,
+}
+
+/// Runs the `build` hooks and takes a snapshot. Blocks for as long as they run, and compiling takes: call it off the runtime's
+/// workers, on a thread of the runtime.
+///
+/// # Errors
+///
+/// `build-failed`, `memory-exceeded` or `overloaded`, from the hooks.
+pub(crate) fn take(building: Building<'_>) -> Result<Taken> {
+    let accessible = match accessor::append(building.component) {
+        Ok(accessible) => accessible,
+        Err(reason) => return Ok(Taken::Refused(reason)),
+    };
+    let mut wizer = Wizer::new();
+    // Hooks and methods stay what they are.
+    wizer.keep_init_func(true);
+    let instrumented = caught(|| wizer.instrument_component(&accessible.bytes).map_err(|error| format!("{error:#}")));
+    let (context, bytes) = match instrumented {
+        Ok(instrumented) => instrumented,
+        Err(reason) => return Ok(Taken::Refused(reason)),
+    };
+    let (blueprint, accessors) = match instrumented_blueprint(&building, &bytes, &accessible.resources) {
+        Ok(instrumented) => instrumented,
+        Err(reason) => return Ok(Taken::Refused(reason)),
+    };
+    let runtime = Handle::current();
+    let began = Instant::now();
+    let mut live = runtime.block_on(Live::start_unentered(Arc::new(blueprint), building.output.clone()))?;
+    let clock = began.elapsed();
+    let component = caught(|| {
+        let (store, instance) = live.unlimited();
+        let mut access = Access { store, instance };
+        let taken = wizer.snapshot_component(&context, &mut access);
+        runtime.block_on(taken).map_err(|error| format!("{error:#}"))
+    });
+    let open = component.and_then(|component| {
+        let open = runtime.block_on(live.open_handles(&accessors));
+        Ok((component, open.map_err(|what| format!("`build` left something open that no other instance has: {what}"))?))
+    });
+    Ok(match open {
+        Ok((component, open)) => {
+            Taken::Snapshot(Box::new(Snapshot { component, resources: accessible.resources, open, clock }))
+        }
+        Err(reason) => Taken::Refused(reason),
+    })
+}
+
+/// The blueprint of an instance of the instrumented component.
+fn instrumented_blueprint(
+    building: &Building<'_>,
+    instrumented: &[u8],
+    resources: &[ImportedResource],
+) -> Result<(Blueprint, Accessors), String> {
+    let engine = building.linker.engine();
+    let component = Component::from_binary(engine, instrumented).map_err(|error| format!("{error:#}"))?;
+    let missing = || "a function is missing after it was instrumented".to_owned();
+    let accessors = Accessors::find(&component, resources).ok_or_else(missing)?;
+    let pre = building.linker.instantiate_pre(&component).map_err(|error| format!("{error:#}"))?;
+    let builds = building.blueprint.builds.iter().zip(building.exports);
+    let builds: Option<Vec<Arc<Function>>> =
+        builds.map(|(build, export)| build.of(&component, export.as_deref()).map(Arc::new)).collect();
+    let wasi = WasiSpec { notes_streams: true, ..building.wasi.clone() };
+    let setup = Ok(Setup { pre, wasi, handles: None });
+    Ok((Blueprint { setup, builds: builds.ok_or_else(missing)?, ..building.blueprint.clone() }, accessors))
+}
+
+/// Runs what may panic over somebody's bytes.
+fn caught<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    // Whatever a panic leaves half done is thrown away with what it was made of.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("the snapshotter failed on it".to_owned()))
+}

@@ -1,0 +1,121 @@
+//! Snapshots: `build` runs once, and every instance starts from what it left, with its handles open.
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use wasmhost::{App, Class};
+use wasmhost_tests::TestHost;
+
+fn lines_of_build(host: &TestHost) -> usize {
+    host.printed.lines().iter().filter(|line| line.origin.instance == "build").count()
+}
+
+/// An app of a guest whose `build` does what the script says.
+async fn built(host: &TestHost, guest: &str, script: &str, settings: &str) -> (App, Class) {
+    // The directory of this host alone: snapshots are kept from one run of the tests to the next.
+    let manifest = format!(
+        "[class.probe]\n{settings}\n[class.probe.env]\nMODE_BUILD = \"{script}\"\nONCE = {:?}\n",
+        host.dir().display()
+    );
+    let app = host.app(guest, &manifest).await.unwrap();
+    let class = app.class("probe").unwrap();
+    (app, class)
+}
+
+#[tokio::test]
+async fn build_runs_once_and_its_instances_print() {
+    let host = TestHost::new();
+    built(&host, "hooks-async", "print", "").await;
+    host.printed.forget();
+    let (_app, class) = built(&host, "hooks", "print", "").await;
+    for name in ["a", "b", "c"] {
+        let bound = class.bind(&(format!("enter:print,{name}"),)).unwrap();
+        let journal: Vec<String> = bound.call("journal", &()).await.unwrap();
+        assert_eq!(journal, ["build", &format!("enter mode=enter:print,{name}")]);
+    }
+    let lines = host.printed.lines();
+    let of_build = lines.iter().filter(|line| line.origin.instance == "build").count();
+    assert_eq!(of_build, 2, "{lines:?}");
+    let printed =
+        lines.iter().filter(|line| line.text == "printed on stdout" && line.origin.instance != "build").count();
+    assert_eq!(printed, 3, "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_snapshot_is_kept_and_one_that_was_damaged_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = TestHost::with(|builder| builder.cache_dir(dir.path()));
+    let build_again = async || {
+        let (_app, class) = built(&host, "hooks", "print+image", "").await;
+        assert_eq!(class.without_snapshot(), None);
+        let bound = class.bind(&("a",)).unwrap();
+        assert_eq!(bound.call::<_, String>("read-file", &("/image/built.txt",)).await.unwrap(), "written by build");
+        lines_of_build(&host)
+    };
+    assert_eq!((build_again().await, build_again().await), (2, 2), "the second time it is found");
+    for file in ["image/built.txt", "component.wasm", "record.json"] {
+        for snapshot in std::fs::read_dir(dir.path().join("snapshots")).unwrap() {
+            let file = snapshot.unwrap().path().join(file);
+            let mut bytes = std::fs::read(&file).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            std::fs::write(file, bytes).unwrap();
+        }
+        let before = lines_of_build(&host);
+        // Its code is there, compiled, and the component is not read.
+        let expected = if file == "component.wasm" { before } else { before + 2 };
+        assert_eq!(build_again().await, expected, "{file}");
+        for aside in std::fs::read_dir(dir.path().join("snapshots")).unwrap() {
+            let aside = aside.unwrap().path();
+            if aside.extension().is_some() {
+                std::fs::remove_dir_all(aside).unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_build_wrote_below_image_is_there_and_stays_as_it_is() {
+    let host = TestHost::new();
+    let (_app, class) = built(&host, "hooks", "print+image", "").await;
+    for name in ["a", "b"] {
+        let bound = class.bind(&(name,)).unwrap();
+        let read: Result<String, _> = bound.call("read-file", &("/image/built.txt",)).await;
+        assert_eq!(read.unwrap(), "written by build");
+        bound.call::<_, ()>("write-file", &("/image/built.txt", "other")).await.unwrap_err();
+    }
+}
+
+#[tokio::test]
+async fn what_build_leaves_open_is_named_and_build_runs_in_each_instance() {
+    let host = TestHost::new();
+    let file = host.dir().join("open.txt");
+    std::fs::write(&file, "open").unwrap();
+    for guest in ["hooks", "hooks-async"] {
+        let files = format!("files = [{{ source = {:?}, path = \"/data/open.txt\" }}]", file.display());
+        let (_app, class) = built(&host, guest, "open", &files).await;
+        let reason = class.without_snapshot().unwrap();
+        assert!(reason.contains("`/data/open.txt`"), "{guest}: {reason}");
+        let bound = class.bind(&("a",)).unwrap();
+        let journal: Vec<String> = bound.call("journal", &()).await.unwrap();
+        assert_eq!(journal, ["build", "enter mode=a"], "{guest}");
+    }
+}
+
+#[tokio::test]
+async fn instances_share_no_luck_and_no_clock_goes_back() {
+    #[derive(Deserialize)]
+    struct Clocks {
+        monotonic: u64,
+    }
+    let host = TestHost::new();
+    let (_app, class) = built(&host, "hooks", "print", "").await;
+    let mut drawn = HashSet::new();
+    let mut last = 0;
+    for name in 0..50 {
+        let bound = class.bind(&(name.to_string(),)).unwrap();
+        assert!(drawn.insert(bound.call::<_, u64>("draw", &()).await.unwrap()));
+        last = bound.call::<_, Clocks>("now", &()).await.unwrap().monotonic.max(last);
+    }
+    assert!(last > 0);
+}
