@@ -19,7 +19,7 @@ use wasmtime::component::{ComponentExportIndex, Func, InstancePre, Val};
 
 use crate::component::Function;
 use crate::config::InstanceLimits;
-use crate::engine::Ticker;
+use crate::engine::{EngineKind, Ticker};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::{Lifecycle, Outcome, Step};
 use crate::state::{Output, State, Turn, Turns, WasiSpec};
@@ -325,17 +325,22 @@ impl Live {
     /// # Errors
     ///
     /// What cannot be open in an instance made from a snapshot, in plain words.
-    pub(crate) async fn open_handles(&mut self, accessors: &Accessors) -> Result<OpenHandles, String> {
+    pub(crate) async fn open_handles(
+        &mut self,
+        accessors: &Accessors,
+        kind: EngineKind,
+    ) -> Result<OpenHandles, String> {
         self.life.end(Outcome::Broke);
         let Setup { wasi, .. } = self.blueprint.setup.as_ref().map_err(ToString::to_string)?;
         let open = self.store.data_mut().open_handles(wasi)?;
-        Table { store: &mut self.store, instance: &self.instance, accessors }.numbers(&open).await
+        Table { store: &mut self.store, instance: &self.instance, accessors }.numbers(&open, kind).await
     }
 
     /// The store and the instance in it, for whoever takes a snapshot. No limit of the guest's holds any more.
     pub(crate) fn unlimited(&mut self) -> (&mut Store<State>, wasmtime::component::Instance) {
         self.store.set_hostcall_fuel(usize::MAX);
         self.store.set_epoch_deadline(u64::MAX / 2);
+        self.store.data_mut().memory.lift();
         (&mut self.store, self.instance)
     }
 

@@ -19,12 +19,13 @@ use wasmtime::component::{Component, Linker};
 use wasmtime_wizer::Wizer;
 
 use crate::component::Function;
-use crate::component::accessor::{self, ImportedResource};
+use crate::component::accessor::{self, Accessible, ImportedResource};
+use crate::engine::EngineKind;
 use crate::error::Result;
 use crate::instance::{Accessors, Blueprint, Live, OpenHandles, Setup};
 use crate::state::{Output, State, WasiSpec};
 use access::Access;
-pub(crate) use store::{Kept, SnapshotKey, SnapshotStore, digest_of, files_below};
+pub(crate) use store::{Kept, SnapshotKey, SnapshotStore, digests_below, link_below};
 
 /// What came of taking a snapshot.
 pub(crate) enum Taken {
@@ -48,6 +49,7 @@ pub(crate) struct Snapshot {
 pub(crate) struct Building<'a> {
     pub(crate) component: &'a [u8],
     pub(crate) linker: &'a Linker<State>,
+    pub(crate) kind: EngineKind,
     /// Of the component itself; its `build` hooks are looked up in the instrumented one.
     pub(crate) blueprint: &'a Blueprint,
     /// The interface that exports each of the blueprint's `build` hooks; `None` for the root.
@@ -63,7 +65,7 @@ pub(crate) struct Building<'a> {
 ///
 /// `build-failed`, `memory-exceeded` or `overloaded`, from the hooks.
 pub(crate) fn take(building: Building<'_>) -> Result<Taken> {
-    let accessible = match accessor::append(building.component) {
+    let accessible = match caught(|| accessor::append(building.component)) {
         Ok(accessible) => accessible,
         Err(reason) => return Ok(Taken::Refused(reason)),
     };
@@ -75,7 +77,7 @@ pub(crate) fn take(building: Building<'_>) -> Result<Taken> {
         Ok(instrumented) => instrumented,
         Err(reason) => return Ok(Taken::Refused(reason)),
     };
-    let (blueprint, accessors) = match instrumented_blueprint(&building, &bytes, &accessible.resources) {
+    let (blueprint, accessors) = match caught(|| instrumented_blueprint(&building, &bytes, &accessible)) {
         Ok(instrumented) => instrumented,
         Err(reason) => return Ok(Taken::Refused(reason)),
     };
@@ -90,7 +92,7 @@ pub(crate) fn take(building: Building<'_>) -> Result<Taken> {
         runtime.block_on(taken).map_err(|error| format!("{error:#}"))
     });
     let open = component.and_then(|component| {
-        let open = runtime.block_on(live.open_handles(&accessors));
+        let open = caught(|| runtime.block_on(live.open_handles(&accessors, building.kind)));
         Ok((component, open.map_err(|what| format!("`build` left something open that no other instance has: {what}"))?))
     });
     Ok(match open {
@@ -105,12 +107,12 @@ pub(crate) fn take(building: Building<'_>) -> Result<Taken> {
 fn instrumented_blueprint(
     building: &Building<'_>,
     instrumented: &[u8],
-    resources: &[ImportedResource],
+    accessible: &Accessible,
 ) -> Result<(Blueprint, Accessors), String> {
     let engine = building.linker.engine();
     let component = Component::from_binary(engine, instrumented).map_err(|error| format!("{error:#}"))?;
     let missing = || "a function is missing after it was instrumented".to_owned();
-    let accessors = Accessors::find(&component, resources).ok_or_else(missing)?;
+    let accessors = Accessors::find(&component, &accessible.resources, accessible.may_have_own).ok_or_else(missing)?;
     let pre = building.linker.instantiate_pre(&component).map_err(|error| format!("{error:#}"))?;
     let builds = building.blueprint.builds.iter().zip(building.exports);
     let builds: Option<Vec<Arc<Function>>> =

@@ -13,6 +13,7 @@ mod wasi;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -33,6 +34,8 @@ pub(crate) use wasi::{Directory, Stdio, WasiSpec};
 pub struct State {
     wasi: WasiCtx,
     table: ResourceTable,
+    /// Directories of this instance alone.
+    _directories: Vec<Arc<TempDir>>,
     /// The standard streams that the guest took, where a snapshot is to be made of it.
     streams: Option<Streams>,
     #[cfg(feature = "http")]
@@ -126,6 +129,7 @@ impl State {
         let state = Self {
             wasi: spec.context(&output, limits, streams.as_ref())?,
             streams,
+            _directories: spec.directories.iter().filter_map(|directory| directory.keeps.clone()).collect(),
             table,
             #[cfg(feature = "http")]
             http: wasi::http_context(limits),

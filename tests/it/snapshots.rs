@@ -53,23 +53,28 @@ async fn a_snapshot_is_kept_and_one_that_was_damaged_is_made_again() {
         lines_of_build(&host)
     };
     assert_eq!((build_again().await, build_again().await), (2, 2), "the second time it is found");
-    for file in ["image/built.txt", "component.wasm", "record.json"] {
-        for snapshot in std::fs::read_dir(dir.path().join("snapshots")).unwrap() {
-            let file = snapshot.unwrap().path().join(file);
+    let below = |name: &str| std::fs::read_dir(dir.path().join(name)).unwrap().map(|entry| entry.unwrap().path());
+    for (file, is_compiled) in
+        [("image/built.txt", true), ("component.wasm", true), ("component.wasm", false), ("record.json", true)]
+    {
+        for snapshot in below("snapshots") {
+            let file = snapshot.join(file);
             let mut bytes = std::fs::read(&file).unwrap();
             let middle = bytes.len() / 2;
             bytes[middle] ^= 1;
+            bytes.truncate(if is_compiled { usize::MAX } else { middle });
             std::fs::write(file, bytes).unwrap();
         }
+        for code in below("artifacts").filter(|path| !is_compiled && path.extension().is_some_and(|end| end == "cwasm"))
+        {
+            std::fs::remove_file(code).unwrap();
+        }
         let before = lines_of_build(&host);
-        // Its code is there, compiled, and the component is not read.
-        let expected = if file == "component.wasm" { before } else { before + 2 };
+        // What is compiled is not read.
+        let expected = if file == "component.wasm" && is_compiled { before } else { before + 2 };
         assert_eq!(build_again().await, expected, "{file}");
-        for aside in std::fs::read_dir(dir.path().join("snapshots")).unwrap() {
-            let aside = aside.unwrap().path();
-            if aside.extension().is_some() {
-                std::fs::remove_dir_all(aside).unwrap();
-            }
+        for aside in below("snapshots").filter(|path| path.extension().is_some()) {
+            std::fs::remove_dir_all(aside).unwrap();
         }
     }
 }
@@ -84,6 +89,32 @@ async fn what_build_wrote_below_image_is_there_and_stays_as_it_is() {
         assert_eq!(read.unwrap(), "written by build");
         bound.call::<_, ()>("write-file", &("/image/built.txt", "other")).await.unwrap_err();
     }
+}
+
+#[tokio::test]
+async fn another_hook_or_another_limit_is_another_snapshot() {
+    let host = TestHost::new();
+    let env = "MODE_BUILD = \"print\"";
+    for (settings, lines) in [("", 2), ("hooks = { build = \"noop\" }", 2), ("", 2), ("memory = \"64MiB\"", 4)] {
+        let once = format!("ONCE = {:?}", host.dir().display());
+        let manifest = format!("[class.probe]\n{settings}\n[class.probe.env]\n{env}\n{once}\n");
+        host.app("hooks", &manifest).await.unwrap();
+        assert_eq!(lines_of_build(&host), lines, "{settings}");
+    }
+}
+
+#[tokio::test]
+async fn instances_that_build_themselves_share_no_image() {
+    let host = TestHost::new();
+    let file = host.dir().join("open.txt");
+    std::fs::write(&file, "open").unwrap();
+    let files = format!("files = [{{ source = {:?}, path = \"/data/open.txt\" }}]", file.display());
+    let (_app, class) = built(&host, "hooks", "image+open", &files).await;
+    assert!(class.without_snapshot().is_some());
+    let (one, other) = (class.bind(&("a",)).unwrap(), class.bind(&("b",)).unwrap());
+    one.call::<_, ()>("write-file", &("/image/built.txt", "mine")).await.unwrap();
+    assert_eq!(one.call::<_, String>("read-file", &("/image/built.txt",)).await.unwrap(), "mine");
+    assert_eq!(other.call::<_, String>("read-file", &("/image/built.txt",)).await.unwrap(), "written by build");
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use wasm_encoder::{
 };
 use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType};
 use wasmparser::types::TypesRef;
-use wasmparser::{ComponentExternalKind, Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{CanonicalFunction, ComponentExternalKind, Parser, Payload, Validator, WasmFeatures};
 
 /// A resource type that a component imports.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -36,6 +36,8 @@ pub(crate) struct Accessible {
     pub(crate) bytes: Vec<u8>,
     /// The types, in the order of the functions' numbers.
     pub(crate) resources: Vec<ImportedResource>,
+    /// Whether the component may have handles of its own beside those: of resources that it makes, or for asynchronous calls.
+    pub(crate) may_have_own: bool,
 }
 
 /// The name of the function that puts a handle of the type with this number into the guest's table.
@@ -74,7 +76,25 @@ pub(crate) fn append(component: &[u8]) -> Result<Accessible, String> {
     if !resources.is_empty() {
         append_functions(&mut bytes, types, &resources, &places);
     }
-    Ok(Accessible { bytes, resources })
+    Ok(Accessible { bytes, resources, may_have_own: may_have_own(component) })
+}
+
+/// Whether any part of the component makes handles that no import gave it.
+fn may_have_own(component: &[u8]) -> bool {
+    Parser::new(0).parse_all(component).any(|payload| match payload {
+        Ok(Payload::ComponentCanonicalSection(functions)) => functions.into_iter().flatten().any(|function| {
+            let of_the_host = matches!(
+                function,
+                CanonicalFunction::Lift { .. }
+                    | CanonicalFunction::Lower { .. }
+                    | CanonicalFunction::ResourceDrop { .. }
+                    | CanonicalFunction::ResourceRep { .. }
+            );
+            !of_the_host
+        }),
+        Err(_) => true,
+        Ok(_) => false,
+    })
 }
 
 /// The imported instances, by their place among all instances.

@@ -13,10 +13,14 @@ use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable};
 
 use crate::component::accessor::{self, ImportedResource};
+use crate::engine::EngineKind;
 use crate::state::{Made, Open, Standard, State, Thing};
 
 /// The most handles that are looked for, and numbers that are tried.
 const MAX_HANDLES: usize = 4_096;
+
+/// What else may be in a table.
+const OF_ITS_OWN: &str = "a resource of its own, or something asynchronous";
 
 /// Numbers in a row that show that a table has no gaps left.
 const IN_A_ROW: usize = 8;
@@ -38,7 +42,11 @@ struct Numbered {
 
 /// The functions of a component that reach its table of handles.
 #[derive(Clone, Debug)]
-pub(crate) struct Accessors(Vec<Accessor>);
+pub(crate) struct Accessors {
+    all: Vec<Accessor>,
+    /// Whether the component makes handles for what is not the host's.
+    may_have_own: bool,
+}
 
 #[derive(Clone, Debug)]
 struct Accessor {
@@ -80,18 +88,18 @@ impl Kind {
 
 impl Accessors {
     /// Finds the functions in a component that they were appended to. `None` where one is missing.
-    pub(crate) fn find(component: &Component, resources: &[ImportedResource]) -> Option<Self> {
+    pub(crate) fn find(component: &Component, resources: &[ImportedResource], may_have_own: bool) -> Option<Self> {
         let find = |name: String| component.get_export_index(None, &name);
         let accessors = resources.iter().enumerate().map(|(number, resource)| {
             let (give, take) = (find(accessor::give(number))?, find(accessor::take(number))?);
             Some(Accessor { kind: Kind::of(resource), give, take })
         });
-        accessors.collect::<Option<Vec<_>>>().map(Self)
+        Some(Self { all: accessors.collect::<Option<Vec<_>>>()?, may_have_own })
     }
 
     /// Those of one kind: a component may import several versions of an interface.
     fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (usize, &Accessor)> {
-        self.0.iter().enumerate().filter(move |(_, accessor)| accessor.kind == Some(kind))
+        self.all.iter().enumerate().filter(move |(_, accessor)| accessor.kind == Some(kind))
     }
 }
 
@@ -108,7 +116,7 @@ impl Table<'_> {
     /// # Errors
     ///
     /// What is open that the host does not know, in plain words.
-    pub(super) async fn numbers(&mut self, open: &[Open]) -> Result<OpenHandles, String> {
+    pub(super) async fn numbers(&mut self, open: &[Open], kind: EngineKind) -> Result<OpenHandles, String> {
         let mut numbers = Vec::with_capacity(open.len());
         if open.len() > MAX_HANDLES {
             return Err(format!("{} handles, more than {MAX_HANDLES}", open.len()));
@@ -116,7 +124,10 @@ impl Table<'_> {
         for one in open {
             numbers.push(self.number(one).await.ok_or("a handle whose number could not be found")?);
         }
-        self.prove_empty(numbers.iter().map(|numbered| numbered.number)).await?;
+        match kind {
+            EngineKind::Sync => self.prove_empty().await?,
+            EngineKind::Async => self.prove_filled(numbers.iter().map(|numbered| numbered.number)).await?,
+        }
         Ok(OpenHandles { things: open.iter().map(|open| open.thing).collect(), numbers })
     }
 
@@ -133,12 +144,26 @@ impl Table<'_> {
         None
     }
 
-    /// Shows that the guest has nothing open any more, by giving it handles until it needs new numbers for them.
-    async fn prove_empty(&mut self, known: impl Iterator<Item = u32>) -> Result<(), String> {
+    /// Shows that the guest has nothing open any more: there is room for one handle where no more than one may be.
+    async fn prove_empty(&mut self) -> Result<(), String> {
+        let Some((resource, kind, thing)) = self.filler() else { return self.without_filler() };
+        let made = self.store.data_mut().make(&[thing]).map_err(|error| format!("{error:#}"))?;
+        let made = made.into_iter().next().ok_or("nothing was made")?;
+        self.store.set_max_component_handles(1);
+        let given = self.give(kind, resource, made).await;
+        given.map(|_| ()).map_err(|_| OF_ITS_OWN.to_owned())
+    }
+
+    /// Nothing can be given to the guest. It may be that it never had anything.
+    fn without_filler(&self) -> Result<(), String> {
+        if self.accessors.may_have_own { Err(OF_ITS_OWN.to_owned()) } else { Ok(()) }
+    }
+
+    /// Shows the same where the engine has handles of its own for what runs, by giving the guest handles until it needs new
+    /// numbers for them.
+    async fn prove_filled(&mut self, known: impl Iterator<Item = u32>) -> Result<(), String> {
         let most = known.max().unwrap_or(0) as usize;
-        let Some((resource, kind, thing)) = self.filler() else {
-            return Ok(());
-        };
+        let Some((resource, kind, thing)) = self.filler() else { return self.without_filler() };
         let mut given = BTreeSet::new();
         let mut in_a_row = 0;
         while in_a_row < IN_A_ROW || given.len() < most {
@@ -153,7 +178,7 @@ impl Table<'_> {
         }
         let last = given.last().copied().unwrap_or(0);
         match (1..=last).find(|number| !given.contains(number)) {
-            Some(_) => Err("a resource of its own, or something asynchronous".to_owned()),
+            Some(_) => Err(OF_ITS_OWN.to_owned()),
             None => Ok(()),
         }
     }
@@ -230,7 +255,7 @@ impl Table<'_> {
 
     fn accessor(&self, resource: usize) -> wasmtime::Result<&Accessor> {
         self.accessors
-            .0
+            .all
             .get(resource)
             .ok_or_else(|| wasmtime::format_err!("no imported type has the number {resource}"))
     }

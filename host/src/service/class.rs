@@ -45,7 +45,7 @@ pub(super) struct ClassInner {
     pub(super) pools: Pools<ClassKeeper>,
     pub(super) metrics: Arc<ClassMetrics>,
     /// Holds the class's files in place.
-    pub(super) _world: Option<World>,
+    pub(super) _world: Option<Arc<World>>,
 }
 
 impl std::fmt::Debug for ClassInner {

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::app::App;
 use super::class::{Argument, arguments};
+use super::prepared::Image;
 use super::world::World;
 use crate::component::Entrypoint;
 use crate::error::Result;
@@ -48,6 +49,9 @@ impl EntrypointInner {
         let output = Output::new(origin, host.output.0.clone(), host.config.output);
         let mut blueprint = (*self.blueprint).clone();
         if let Ok(setup) = &mut blueprint.setup {
+            if !blueprint.builds.is_empty() {
+                setup.wasi.directories.push(Image::alone()?);
+            }
             setup.wasi.arguments = std::iter::once(self.component.clone()).chain(arguments).collect();
             setup.wasi.stdio = Stdio::Inherit;
         }

@@ -77,7 +77,7 @@ impl ClassKeeper {
             instance: id.to_string(),
         };
         let output = Output::new(origin, self.output.clone(), self.output_limits);
-        let blueprint = self.prepared.blueprint().await?.clone();
+        let blueprint = self.prepared.blueprint().await?;
         let started = Live::start(blueprint, parameters.to_vec(), output.clone()).await;
         if started.is_err() {
             output.finish();

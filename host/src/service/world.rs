@@ -91,7 +91,7 @@ fn mounted(class: &str, mount: &MountEntry, config: &HostConfig) -> Result<Direc
         )
         .with_limit("allow-mount", allowed(config.allow_mounts.iter().map(|path| path.to_str().unwrap_or("?")))));
     }
-    Ok(Directory { host, guest: guest.to_owned(), writable: mount.write, is_mount: true })
+    Ok(Directory { host, guest: guest.to_owned(), writable: mount.write, is_mount: true, keeps: None })
 }
 
 fn allowed<'a>(names: impl Iterator<Item = &'a str>) -> String {
@@ -163,6 +163,7 @@ fn top_directories(root: &Path, files: &[FileEntry]) -> Vec<Directory> {
             guest: format!("/{}", top.display()),
             writable: false,
             is_mount: false,
+            keeps: None,
         })
         .collect()
 }

@@ -83,22 +83,8 @@ struct FileRecord {
     keyed_blake3: String,
 }
 
-impl SnapshotKey {
-    /// The name for these pieces, in this order; none of them can be taken for part of another.
-    pub(crate) fn of(pieces: &[&[u8]]) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&FORMAT.to_le_bytes()).update(wasmtime_environment().as_bytes());
-        for piece in pieces {
-            hasher.update(&(piece.len() as u64).to_le_bytes()).update(piece);
-        }
-        Self(hasher.finalize().to_hex().to_string())
-    }
-}
-
 /// What takes the snapshot: another one may lay it out differently.
-fn wasmtime_environment() -> &'static str {
-    concat!("wizer for ", env!("CARGO_PKG_VERSION"))
-}
+const SNAPSHOTTER: &str = concat!("wizer of wasmhost ", env!("CARGO_PKG_VERSION"));
 
 impl SnapshotStore {
     /// Opens the store below `root`, making it when it is not there. `key` is the secret of the directory.
@@ -113,6 +99,16 @@ impl SnapshotStore {
         Ok(Self { dir, key })
     }
 
+    /// The name of the snapshot of what `sight` says. Nobody can tell from it what that was, for it may hold secrets.
+    ///
+    /// # Errors
+    ///
+    /// It is nothing that JSON can say: a path that is no UTF-8.
+    pub(crate) fn name(&self, sight: &impl Serialize) -> io::Result<SnapshotKey> {
+        let text = serde_json::to_vec(&(FORMAT, SNAPSHOTTER, sight)).map_err(io::Error::other)?;
+        Ok(SnapshotKey(blake3::keyed_hash(&self.key, &text).to_hex().to_string()))
+    }
+
     /// The snapshot of this name, if it is there and what its record says. Its component is not read yet.
     pub(crate) fn find(&self, key: &SnapshotKey) -> Option<Kept> {
         let dir = self.dir.join(&key.0);
@@ -120,14 +116,17 @@ impl SnapshotStore {
         match self.read(&dir, &text) {
             Ok(kept) => Some(kept),
             Err(error) => {
-                tracing::warn!(snapshot = %dir.display(), %error, "a snapshot was damaged: it is set aside and made again");
-                self.set_aside(&dir);
+                tracing::warn!(snapshot = %dir.display(), %error, "a snapshot cannot be used: it is made again");
+                // Anything else may be a passing trouble of this process, and others use it.
+                if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::NotFound) {
+                    self.set_aside(key);
+                }
                 None
             }
         }
     }
 
-    /// Keeps a snapshot with the files that `build` wrote, which are moved. Whoever was first wins.
+    /// Keeps a snapshot with copies of the files that `build` wrote. Whoever was first wins.
     ///
     /// # Errors
     ///
@@ -160,11 +159,12 @@ impl SnapshotStore {
     }
 
     /// Sets a snapshot aside that turned out to be damaged.
-    pub(crate) fn set_aside(&self, dir: &Path) {
+    pub(crate) fn set_aside(&self, key: &SnapshotKey) {
+        let dir = self.dir.join(&key.0);
         let aside = dir.with_extension("quarantine");
         let _ = fs::remove_dir_all(&aside);
-        if fs::rename(dir, &aside).is_err() {
-            let _ = fs::remove_dir_all(dir);
+        if fs::rename(&dir, &aside).is_err() {
+            let _ = fs::remove_dir_all(&dir);
         }
     }
 
@@ -236,15 +236,27 @@ fn record_of(key: &[u8; 32], path: &Path) -> io::Result<FileRecord> {
     Ok(FileRecord { length_bytes, keyed_blake3: hasher.finalize().to_hex().to_string() })
 }
 
-/// The digest of a file.
-pub(crate) fn digest_of(path: &Path) -> io::Result<[u8; 32]> {
-    let mut hasher = blake3::Hasher::new();
-    io::copy(&mut File::open(path)?, &mut hasher)?;
-    Ok(*hasher.finalize().as_bytes())
+/// The files below a directory with their digests, sorted.
+pub(crate) fn digests_below(root: &Path) -> io::Result<Vec<(PathBuf, String)>> {
+    let mut digests = Vec::new();
+    for path in files_below(root)? {
+        let mut hasher = blake3::Hasher::new();
+        io::copy(&mut File::open(&path)?, &mut hasher)?;
+        let below = path.strip_prefix(root).map_err(io::Error::other)?.to_owned();
+        digests.push((below, hasher.finalize().to_hex().to_string()));
+    }
+    Ok(digests)
+}
+
+/// The first thing below a directory that is neither a file nor a directory.
+pub(crate) fn link_below(root: &Path) -> io::Result<Option<PathBuf>> {
+    let links =
+        files_below(root)?.into_iter().filter(|path| !fs::symlink_metadata(path).is_ok_and(|kind| kind.is_file()));
+    Ok(links.into_iter().next().and_then(|path| Some(path.strip_prefix(root).ok()?.to_owned())))
 }
 
 /// All files below a directory, sorted.
-pub(crate) fn files_below(root: &Path) -> io::Result<Vec<PathBuf>> {
+fn files_below(root: &Path) -> io::Result<Vec<PathBuf>> {
     let (mut files, mut dirs) = (Vec::new(), vec![root.to_owned()]);
     while let Some(dir) = dirs.pop() {
         for entry in fs::read_dir(dir)? {
@@ -267,7 +279,7 @@ fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
             fs::copy(entry.path(), &target)?;
             File::open(&target)?.sync_all()?;
         }
-        // What else there is, a link, leads where no instance may go.
+        // There is nothing else: a snapshot with a link is refused.
     }
     sync(to)
 }

@@ -52,6 +52,11 @@ impl MemoryLimiter {
         self.used_bytes
     }
 
+    /// Lets everything grow, for a guest that is only read any more.
+    pub(crate) fn lift(&mut self) {
+        self.max_bytes = u64::MAX;
+    }
+
     /// Takes the record of the last refusal, so that an earlier one that the guest survived blames no later trap.
     pub(crate) fn take_refusal(&mut self) -> Option<MemoryRefusal> {
         self.refusal.take()

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
 use wasmtime_wasi::{FsPerms, HostMonotonicClock, WasiCtx};
 
 use super::handles::Streams;
@@ -35,6 +36,8 @@ pub(crate) struct Directory {
     pub(crate) writable: bool,
     /// Whether it is the host's own, and nothing that travels with the app: `build` finds it empty.
     pub(crate) is_mount: bool,
+    /// Removed with the last instance that has it.
+    pub(crate) keeps: Option<Arc<TempDir>>,
 }
 
 /// Where the guest's standard streams lead.

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::OnceCell;
 use wasmtime::component::InstancePre;
@@ -36,6 +37,7 @@ struct Seen {
     /// The names of all directories: the guest may remember them by their places.
     directories: Vec<String>,
     memory_bytes: u64,
+    build_timeout: Duration,
 }
 
 impl Seen {
@@ -45,6 +47,7 @@ impl Seen {
             files: settings.files.clone(),
             directories: wasi.directories.iter().map(|directory| directory.guest.clone()).collect(),
             memory_bytes: settings.memory_bytes,
+            build_timeout: settings.build_timeout,
         }
     }
 }
@@ -178,13 +181,13 @@ impl Shared<'_> {
             sorted.methods.iter().map(|method| method_arguments(&name, method, &parameters, &settings, &limits));
         let arguments = arguments.collect::<Result<Vec<_>>>()?;
         check_methods(&name, &sorted, &uncallable, &settings)?;
-        let world = World::new(&name, &settings, &self.host.inner.config);
+        let world = World::new(&name, &settings, &self.host.inner.config).map(Arc::new);
         let build = self.build(&name, &settings, &world)?;
         let blueprint = Blueprint {
             enter: sorted.enter.clone(),
             exit: sorted.exit.clone(),
             methods: sorted.methods.clone(),
-            ..self.blueprint(&settings, &world.as_ref().map_err(Error::clone), build.as_deref())
+            ..self.blueprint(&settings, &world.as_deref().map_err(Error::clone), build.as_deref())
         };
         let blueprint = Arc::new(blueprint);
         let prepared = Arc::new(Prepared::new(blueprint.clone(), export.clone(), build));
@@ -252,15 +255,14 @@ impl Shared<'_> {
             Entrypoint::Command { .. } | Entrypoint::Unusable(_) => Signature::from_shapes(What::Argument, []),
         };
         let world = World::new(&self.entry.name, &settings, &self.host.inner.config);
-        let build = self.build(&self.entry.name, &settings, &world)?;
-        let blueprint = self.blueprint(&settings, &world.as_ref().map_err(Error::clone), build.as_deref());
+        let blueprint = self.blueprint(&settings, &world.as_ref().map_err(Error::clone), None);
         let blueprint = Arc::new(blueprint);
         let (component, entrypoint) = (self.entry.name.clone(), Arc::new(entrypoint));
         Ok(EntrypointInner { component, entrypoint, arguments, settings, blueprint, _world: world.ok() })
     }
 
     /// The run of `build` for a class; that of another class if it sees the same of the world.
-    fn build(&self, class: &str, settings: &ClassSettings, world: &Result<World>) -> Result<Option<Arc<Build>>> {
+    fn build(&self, class: &str, settings: &ClassSettings, world: &Result<Arc<World>>) -> Result<Option<Arc<Build>>> {
         let (Ok(world), Ok(_), false) = (world, self.pre, self.builds.is_empty()) else { return Ok(None) };
         let seen = Seen::new(settings, &world.spec);
         let mut made = self.made.borrow_mut();
@@ -283,6 +285,7 @@ impl Shared<'_> {
             blueprint: self.blueprint(settings, &Ok(world), None),
             exports: self.exports.to_vec(),
             image: Image::new()?,
+            _world: world.clone(),
             ready: OnceCell::new(),
         });
         made.push((seen, build.clone()));
