@@ -28,7 +28,7 @@ use crate::engine::{EngineKind, Engines};
 use crate::error::{Error, ErrorKind, Result};
 
 pub(crate) use record::Digest;
-pub(crate) use store::{CompileCache, make_private_dir};
+pub(crate) use store::{CompileCache, keyed_digest, make_private_dir, sync_dir};
 
 /// A component ready to be instantiated, and where its code came from.
 pub(crate) struct Artifact {

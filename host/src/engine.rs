@@ -125,7 +125,7 @@ fn wasmtime_config(kind: EngineKind, host: &EngineConfig) -> Config {
     config.cranelift_opt_level(OptLevel::Speed);
     config.parallel_compilation(true);
 
-    // A guest is stopped, or made to yield, at each tick (1 ms) by the callback of its store.
+    // A guest is stopped, or made to yield, at each tick (1 to 5 ms) by the callback of its store.
     config.epoch_interruption(true);
     config.max_wasm_stack(MAX_WASM_STACK_BYTES);
     config.async_stack_size(ASYNC_STACK_BYTES);

@@ -25,7 +25,7 @@ use crate::error::Result;
 use crate::instance::{Accessors, Blueprint, Live, OpenHandles, Setup};
 use crate::state::{Output, State, WasiSpec};
 use access::Access;
-pub(crate) use store::{Kept, SnapshotKey, SnapshotStore, digests_below, link_below};
+pub(crate) use store::{FileRecord, Kept, SnapshotKey, SnapshotStore, link_below};
 
 /// What came of taking a snapshot.
 pub(crate) enum Taken {

@@ -59,7 +59,7 @@ impl CompileCache {
 
     fn verify_and_map(&self, path: &Path, record: &Record, kind: EngineKind, engine: &Engine) -> io::Result<Component> {
         let mut file = File::open(path)?;
-        let (length, keyed) = self.digest(&mut file)?;
+        let (length, keyed) = keyed_digest(&self.key, &mut file)?;
         if !record.matches(kind, length, keyed) {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "its digest is not the recorded one"));
         }
@@ -80,12 +80,6 @@ impl CompileCache {
         if let Err(error) = saved {
             tracing::warn!(file = %file.display(), %error, "the compiled component could not be kept");
         }
-    }
-
-    fn digest(&self, file: &mut File) -> io::Result<(u64, blake3::Hash)> {
-        let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        let length = io::copy(file, &mut hasher)?;
-        Ok((length, hasher.finalize()))
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -205,7 +199,15 @@ fn make_key(path: &Path) -> io::Result<()> {
     }
 }
 
-fn sync_dir(dir: &Path) -> io::Result<()> {
+/// The length and the keyed digest of a file.
+pub(crate) fn keyed_digest(key: &[u8; KEY_BYTES], file: &mut File) -> io::Result<(u64, blake3::Hash)> {
+    let mut hasher = blake3::Hasher::new_keyed(key);
+    let length = io::copy(file, &mut hasher)?;
+    Ok((length, hasher.finalize()))
+}
+
+/// Makes the names in a directory outlast a loss of power.
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     OpenOptions::new().read(true).open(dir)?.sync_all()
 }
 

@@ -23,11 +23,11 @@ use crate::component::accessor::ImportedResource;
 use crate::engine::EngineKind;
 use crate::error::{Error, Result};
 use crate::instance::{Accessors, Blueprint, Live, OpenHandles, Setup};
-use crate::snapshot::{self, Building, Kept, SnapshotKey, SnapshotStore, Taken, digests_below, link_below};
+use crate::snapshot::{self, Building, FileRecord, Kept, SnapshotKey, SnapshotStore, Taken, link_below};
 use crate::state::{Directory, Output, OutputOrigin, State, WasiSpec};
 use wasmtime::component::{Component, InstancePre};
 
-/// What the instances of a class, or of an entrypoint, are made of: known once `build` has run.
+/// What the instances of a class are made of: known once `build` has run.
 pub(super) struct Prepared {
     /// Of the component as it came.
     pub(super) base: Arc<Blueprint>,
@@ -78,8 +78,8 @@ struct Sight<'a> {
 struct SeenDirectory<'a> {
     guest: &'a str,
     is_mount: bool,
-    /// With their digests.
-    files: Vec<(PathBuf, String)>,
+    /// And directories in it, with their digests.
+    files: Vec<(PathBuf, FileRecord)>,
 }
 
 /// What came of it.
@@ -304,7 +304,7 @@ impl Build {
         let mut directories = Vec::with_capacity(wasi.directories.len());
         for directory in &wasi.directories {
             // Of the host's own directories `build` sees the names.
-            let files = if directory.is_mount { Vec::new() } else { digests_below(&directory.host)? };
+            let files = if directory.is_mount { Vec::new() } else { store.records_below(&directory.host)? };
             directories.push(SeenDirectory { guest: &directory.guest, is_mount: directory.is_mount, files });
         }
         store.name(&Sight {

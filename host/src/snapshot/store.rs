@@ -16,13 +16,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Snapshot;
-use crate::artifact::Digest;
+use crate::artifact::{Digest, keyed_digest, make_private_dir, sync_dir};
 use crate::component::accessor::ImportedResource;
 use crate::error::{Error, Result};
 use crate::instance::OpenHandles;
 
 /// The version of the record and of the layout around it. A snapshot of another version is none.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 const RECORD: &str = "record.json";
 const COMPONENT: &str = "component.wasm";
@@ -77,8 +77,9 @@ struct Body {
     image: Vec<(PathBuf, FileRecord)>,
 }
 
+/// The length and the keyed digest of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct FileRecord {
+pub(crate) struct FileRecord {
     length_bytes: u64,
     keyed_blake3: String,
 }
@@ -94,7 +95,7 @@ impl SnapshotStore {
     /// The directory cannot be made.
     pub(crate) fn open(root: &Path, key: [u8; 32]) -> Result<Self> {
         let dir = root.join("snapshots");
-        let made = crate::artifact::make_private_dir(&dir);
+        let made = make_private_dir(&dir);
         made.map_err(|error| Error::io(format!("snapshot directory `{}`", dir.display()), error))?;
         Ok(Self { dir, key })
     }
@@ -146,7 +147,7 @@ impl SnapshotStore {
         };
         let record = Record { format: FORMAT, seal: self.seal(&body), body };
         write(&dir.join(RECORD), serde_json::to_string(&record).map_err(io::Error::other)?.as_bytes())?;
-        sync(dir)?;
+        sync_dir(dir)?;
         let place = self.dir.join(&key.0);
         match fs::rename(dir, &place) {
             Ok(()) => drop(temporary.keep()),
@@ -154,7 +155,7 @@ impl SnapshotStore {
             Err(error) if place.join(RECORD).is_file() => drop(error),
             Err(error) => return Err(error),
         }
-        sync(&self.dir)?;
+        sync_dir(&self.dir)?;
         self.find(key).ok_or_else(|| io::Error::other("it is not there after it was written"))
     }
 
@@ -197,16 +198,29 @@ impl SnapshotStore {
     }
 
     fn record_of(&self, path: &Path) -> io::Result<FileRecord> {
-        record_of(&self.key, path)
+        let (length_bytes, digest) = keyed_digest(&self.key, &mut File::open(path)?)?;
+        Ok(FileRecord { length_bytes, keyed_blake3: digest.to_hex().to_string() })
     }
 
-    fn records_below(&self, root: &Path) -> io::Result<Vec<(PathBuf, FileRecord)>> {
+    /// What is below a directory, sorted; of directories in it there are the names.
+    ///
+    /// # Errors
+    ///
+    /// Something cannot be read.
+    pub(crate) fn records_below(&self, root: &Path) -> io::Result<Vec<(PathBuf, FileRecord)>> {
         let mut found = Vec::new();
-        for path in files_below(root)? {
+        for path in entries_below(root)? {
             let below = path.strip_prefix(root).map_err(io::Error::other)?.to_owned();
-            found.push((below, self.record_of(&path)?));
+            let record = if path.is_dir() { FileRecord::of_directory() } else { self.record_of(&path)? };
+            found.push((below, record));
         }
         Ok(found)
+    }
+}
+
+impl FileRecord {
+    fn of_directory() -> Self {
+        Self { length_bytes: 0, keyed_blake3: String::new() }
     }
 }
 
@@ -230,42 +244,35 @@ impl Kept {
     }
 }
 
-fn record_of(key: &[u8; 32], path: &Path) -> io::Result<FileRecord> {
-    let mut hasher = blake3::Hasher::new_keyed(key);
-    let length_bytes = io::copy(&mut File::open(path)?, &mut hasher)?;
-    Ok(FileRecord { length_bytes, keyed_blake3: hasher.finalize().to_hex().to_string() })
-}
-
-/// The files below a directory with their digests, sorted.
-pub(crate) fn digests_below(root: &Path) -> io::Result<Vec<(PathBuf, String)>> {
-    let mut digests = Vec::new();
-    for path in files_below(root)? {
-        let mut hasher = blake3::Hasher::new();
-        io::copy(&mut File::open(&path)?, &mut hasher)?;
-        let below = path.strip_prefix(root).map_err(io::Error::other)?.to_owned();
-        digests.push((below, hasher.finalize().to_hex().to_string()));
-    }
-    Ok(digests)
-}
-
 /// The first thing below a directory that is neither a file nor a directory.
+///
+/// # Errors
+///
+/// Something cannot be read.
 pub(crate) fn link_below(root: &Path) -> io::Result<Option<PathBuf>> {
-    let links =
-        files_below(root)?.into_iter().filter(|path| !fs::symlink_metadata(path).is_ok_and(|kind| kind.is_file()));
-    Ok(links.into_iter().next().and_then(|path| Some(path.strip_prefix(root).ok()?.to_owned())))
+    for path in entries_below(root)? {
+        let kind = fs::symlink_metadata(&path)?.file_type();
+        if !kind.is_file() && !kind.is_dir() {
+            return Ok(Some(path.strip_prefix(root).map_err(io::Error::other)?.to_owned()));
+        }
+    }
+    Ok(None)
 }
 
-/// All files below a directory, sorted.
-fn files_below(root: &Path) -> io::Result<Vec<PathBuf>> {
-    let (mut files, mut dirs) = (Vec::new(), vec![root.to_owned()]);
+/// All that is below a directory, sorted. Links are not followed.
+fn entries_below(root: &Path) -> io::Result<Vec<PathBuf>> {
+    let (mut entries, mut dirs) = (Vec::new(), vec![root.to_owned()]);
     while let Some(dir) = dirs.pop() {
         for entry in fs::read_dir(dir)? {
             let entry = entry?;
-            if entry.file_type()?.is_dir() { dirs.push(entry.path()) } else { files.push(entry.path()) }
+            if entry.file_type()?.is_dir() {
+                dirs.push(entry.path());
+            }
+            entries.push(entry.path());
         }
     }
-    files.sort();
-    Ok(files)
+    entries.sort();
+    Ok(entries)
 }
 
 fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
@@ -281,7 +288,7 @@ fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
         }
         // There is nothing else: a snapshot with a link is refused.
     }
-    sync(to)
+    sync_dir(to)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -290,6 +297,35 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-fn sync(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_below_a_directory_has_a_record_also_where_it_is_empty() {
+        let (root, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let store = SnapshotStore::open(root.path(), [7; 32]).unwrap();
+        fs::create_dir_all(dir.path().join("a/empty")).unwrap();
+        fs::write(dir.path().join("a/file"), "text").unwrap();
+        let records = store.records_below(dir.path()).unwrap();
+        let lengths: Vec<_> =
+            records.iter().map(|(path, record)| (path.to_str().unwrap(), record.length_bytes)).collect();
+        assert_eq!(lengths, [("a", 0), ("a/empty", 0), ("a/file", 4)]);
+        assert_eq!(link_below(dir.path()).unwrap(), None);
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink("file", dir.path().join("a/link")).unwrap();
+            assert_eq!(link_below(dir.path()).unwrap().as_deref(), Some(Path::new("a/link")));
+        }
+    }
+
+    #[test]
+    fn names_differ_with_what_was_seen_and_with_the_secret() {
+        let root = tempfile::tempdir().unwrap();
+        let name =
+            |secret: u8, sight: &[&str]| SnapshotStore::open(root.path(), [secret; 32]).unwrap().name(&sight).unwrap();
+        assert_eq!(name(1, &["a", "b"]), name(1, &["a", "b"]));
+        assert_ne!(name(1, &["a", "b"]), name(1, &["ab"]));
+        assert_ne!(name(1, &["a"]), name(2, &["a"]));
+    }
 }

@@ -138,3 +138,16 @@ impl wasmtime_wasi_http::WasiHttpHooks for NoOutbound {
         Box::new(std::future::ready(Err(wasmtime_wasi_http::Error::HttpRequestDenied)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_goes_on_from_what_another_one_showed() {
+        let shown = Duration::from_secs(5);
+        let clock = Since { start: Instant::now(), shown };
+        let (first, second) = (clock.now(), clock.now());
+        assert!(u128::from(first) >= shown.as_nanos() && second >= first, "{first} {second}");
+    }
+}
