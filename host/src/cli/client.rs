@@ -1,13 +1,12 @@
 //! The client of the control API: which servers there are, and one request to one of them.
 
-use std::future::poll_fn;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper::{Method, Request, StatusCode, header};
@@ -187,7 +186,7 @@ pub(super) async fn ask_each<T, F: Future<Output = Result<T, Error>>>(
     let is_alone = servers.len() == 1;
     let mut answers = Vec::with_capacity(servers.len());
     let mut failures = Vec::new();
-    for (server, answer) in servers.iter().zip(all(servers.iter().cloned().map(ask)).await) {
+    for (server, answer) in servers.iter().zip(join_all(servers.iter().cloned().map(ask)).await) {
         match answer {
             Ok(answer) => answers.push((server.clone(), answer)),
             // It ended between the look at its socket and the question.
@@ -199,22 +198,6 @@ pub(super) async fn ask_each<T, F: Future<Output = Result<T, Error>>>(
     let fatal = if answers.is_empty() { failures.next() } else { None };
     failures.for_each(|error| say(&format!("warning: {error}")));
     fatal.map_or(Ok(answers), Err)
-}
-
-/// Awaits all of them at once; what they come to, in their order.
-async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut asked: Vec<Pin<Box<F>>> = futures.map(Box::pin).collect();
-    let mut answers: Vec<Option<F::Output>> = asked.iter().map(|_| None).collect();
-    poll_fn(|cx| {
-        for (future, answer) in asked.iter_mut().zip(&mut answers).filter(|(_, answer)| answer.is_none()) {
-            if let Poll::Ready(output) = future.as_mut().poll(cx) {
-                *answer = Some(output);
-            }
-        }
-        if answers.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-    answers.into_iter().flatten().collect()
 }
 
 #[cfg(test)]
