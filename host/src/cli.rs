@@ -14,6 +14,8 @@ mod inspect;
 mod interrupts;
 mod listing;
 mod options;
+mod prepare;
+mod progress;
 mod ps;
 mod run;
 mod serve;
@@ -52,6 +54,9 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// A process that prepares a component computes on threads of the compiler's.
+const PREPARE_WORKERS: usize = 1;
+
 /// Polls of tasks on a worker before it looks at its sockets and timers. A guest that computes takes a millisecond of each
 /// poll, and tokio's default of 61 would hold the others up for as many.
 const POLLS_BETWEEN_EVENTS: u32 = 7;
@@ -67,6 +72,9 @@ fn runtime(verb: &Verb) -> std::io::Result<tokio::runtime::Runtime> {
             builder.worker_threads(workers.get());
         }
     }
+    if let Verb::Prepare = verb {
+        builder.worker_threads(PREPARE_WORKERS);
+    }
     builder.enable_all().build()
 }
 
@@ -78,6 +86,7 @@ async fn verb(cli: Cli) -> Outcome {
         Verb::Call(args) => call::call(&cli.common, args).await,
         Verb::Ps(args) => ps::ps(args).await,
         Verb::Build(args) => build::build_verb(args).await,
+        Verb::Prepare => prepare::prepare().await,
         Verb::Completions { shell } => complete::completions(shell),
     }
 }

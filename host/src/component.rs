@@ -1,16 +1,18 @@
 //! What a component offers: its interfaces with their functions, entrypoint, web handler and imports.
 //!
-//! Everything is read from the component's own type, once, when it is loaded. Which function is a hook and which a method
-//! depends on settings too and is decided in [`hooks`]. This module runs no guest.
+//! Everything is read from the component's own type, once, and kept as plain data beside the component from then on. Which
+//! function is a hook and which a method depends on settings too and is decided in [`hooks`]. This module runs no guest.
 
 pub(crate) mod accessor;
 pub(crate) mod encode;
+pub(crate) mod hollow;
 pub(crate) mod hooks;
 pub(crate) mod section;
 
+use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
+use wasmtime::component::Component;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
-use wasmtime::component::{Component, ComponentExportIndex};
 
 use crate::engine::EngineKind;
 use crate::linker;
@@ -20,7 +22,7 @@ use crate::values::{NotCallable, Shape};
 const RESERVED: [&str; 3] = ["wasi:", "wasmhost:", "wasmtime:"];
 
 /// What a component offers and needs.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Offer {
     /// Interfaces that are classes, in the order of the exports; the root's functions last.
     pub(crate) interfaces: Vec<Interface>,
@@ -30,7 +32,7 @@ pub(crate) struct Offer {
 }
 
 /// One exported interface, or the functions at the root together.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Interface {
     /// The name under which it is exported, `ns:pkg/name@1.0.0` or a plain name; `None` for the root.
     pub(crate) export: Option<String>,
@@ -39,41 +41,40 @@ pub(crate) struct Interface {
 }
 
 /// One exported function with a type this host can pass values of.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Function {
     pub(crate) name: String,
     pub(crate) parameters: Vec<(String, Shape)>,
     pub(crate) result: Shape,
     pub(crate) is_async: bool,
-    pub(crate) index: ComponentExportIndex,
 }
 
 /// An exported function that cannot be called from outside, and why.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Uncallable {
     pub(crate) name: String,
     pub(crate) reason: String,
 }
 
 /// How `wasmhost run` starts a component without naming a method.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Entrypoint {
     /// A root export `main`, with typed arguments.
     Main(Function),
-    /// `wasi:cli/run`: arguments are handed over raw. The index is that of its function `run`.
-    Command { export: String, index: ComponentExportIndex },
+    /// `wasi:cli/run`: arguments are handed over raw.
+    Command { export: String },
     /// A root export `main` that cannot be called, and why.
     Unusable(Uncallable),
 }
 
 /// The interface of `wasi:http` that a component answers requests with, as exported.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Handler {
     pub(crate) export: String,
 }
 
 /// Something a component needs from its host.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Import {
     pub(crate) name: String,
     pub(crate) provided: bool,
@@ -93,12 +94,10 @@ impl Offer {
         let mut offer = Self { interfaces: Vec::new(), entrypoint: None, handler: None, imports };
         let mut root = Interface { export: None, functions: Vec::new(), uncallable: Vec::new() };
         for (name, export) in ty.exports(engine) {
-            let find = |parent: Option<&ComponentExportIndex>, name: &str| component.get_export_index(parent, name);
             match export.ty {
                 ComponentItem::ComponentFunc(_) if accessor::is_accessor(name) => {}
                 ComponentItem::ComponentFunc(func) => {
-                    let Some(index) = find(None, name) else { continue };
-                    let function = Function::read(name, &func, index);
+                    let function = Function::read(name, &func);
                     if name == "main" {
                         offer.entrypoint = Some(match function {
                             Ok(function) => Entrypoint::Main(function),
@@ -109,10 +108,9 @@ impl Offer {
                     }
                 }
                 ComponentItem::ComponentInstance(instance) => {
-                    let Some(parent) = find(None, name) else { continue };
                     if is_interface(name, "wasi:cli/run") {
-                        if let (None, Some(index)) = (&offer.entrypoint, find(Some(&parent), "run")) {
-                            offer.entrypoint = Some(Entrypoint::Command { export: name.to_owned(), index });
+                        if offer.entrypoint.is_none() && instance.get_export(engine, "run").is_some() {
+                            offer.entrypoint = Some(Entrypoint::Command { export: name.to_owned() });
                         }
                     } else if is_interface(name, "wasi:http/incoming-handler")
                         || is_interface(name, "wasi:http/handler")
@@ -122,10 +120,8 @@ impl Offer {
                         let mut interface =
                             Interface { export: Some(name.to_owned()), functions: Vec::new(), uncallable: Vec::new() };
                         for (function, item) in instance.exports(engine) {
-                            if let (ComponentItem::ComponentFunc(func), Some(index)) =
-                                (item.ty, find(Some(&parent), function))
-                            {
-                                interface.add(Function::read(function, &func, index));
+                            if let ComponentItem::ComponentFunc(func) = item.ty {
+                                interface.add(Function::read(function, &func));
                             }
                         }
                         if !interface.is_empty() && !interface.is_of_componentize_py() {
@@ -179,7 +175,7 @@ impl Interface {
 }
 
 impl Function {
-    fn read(name: &str, func: &ComponentFunc, index: ComponentExportIndex) -> Result<Self, Uncallable> {
+    fn read(name: &str, func: &ComponentFunc) -> Result<Self, Uncallable> {
         let uncallable = |reason: String| Uncallable { name: name.to_owned(), reason };
         if let Some(resource) = resource_of(name) {
             return Err(uncallable(format!(
@@ -195,19 +191,7 @@ impl Function {
         let result = func.results().next();
         let result = Shape::of_result(result.as_ref())
             .map_err(|NotCallable(reason)| uncallable(format!("its result {reason}")))?;
-        Ok(Self { name: name.to_owned(), parameters, result, is_async: func.async_(), index })
-    }
-
-    /// The same function of another component that exports it too, below `export`.
-    pub(crate) fn of(&self, component: &Component, export: Option<&str>) -> Option<Self> {
-        let parent = export.map(|export| component.get_export_index(None, export));
-        let index = match parent {
-            None => component.get_export_index(None, &self.name)?,
-            Some(parent) => component.get_export_index(Some(&parent?), &self.name)?,
-        };
-        let Self { name, parameters, result, is_async, .. } = self;
-        let (name, parameters, result) = (name.clone(), parameters.clone(), result.clone());
-        Some(Self { name, parameters, result, is_async: *is_async, index })
+        Ok(Self { name: name.to_owned(), parameters, result, is_async: func.async_() })
     }
 
     /// What a call gives back: the result, or the ok side of a `result`.

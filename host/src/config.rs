@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// The total size of one set of parameters, encoded, in bytes. The documents this host implements name the same number.
 pub const MAX_PARAMETERS_BYTES: usize = 16 * 1024;
 
@@ -23,6 +25,10 @@ pub(crate) struct HostConfig {
     pub(crate) drain_timeout: Duration,
     /// Where compiled components are kept between runs; `None` keeps nothing.
     pub(crate) cache_dir: Option<PathBuf>,
+    /// Bytes that directory may have. Default 10 GiB: some hundred Python guests, or thousands in Rust.
+    pub(crate) max_cache_bytes: u64,
+    /// Whether `build` runs although there is a snapshot.
+    pub(crate) rebuild: bool,
     /// Names of the host's environment that a manifest's `env` may take `from`.
     pub(crate) allow_env: BTreeSet<String>,
     /// Directories below which a manifest's `mounts` may lie.
@@ -43,6 +49,8 @@ impl Default for HostConfig {
             max_component_bytes: 256 << 20,
             drain_timeout: Duration::from_secs(30),
             cache_dir: None,
+            max_cache_bytes: 10 << 30,
+            rebuild: false,
             allow_env: BTreeSet::new(),
             allow_mounts: Vec::new(),
             instance: InstanceLimits::default(),
@@ -87,7 +95,7 @@ impl Default for PoolLimits {
 }
 
 /// What one instance may hold, whatever its manifest says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct InstanceLimits {
     /// Core instances: a Python guest has 14, so 64 leaves room and stops components made to multiply.
     pub(crate) max_core_instances: usize,
@@ -125,7 +133,7 @@ impl Default for InstanceLimits {
 }
 
 /// How much a guest may print.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct OutputLimits {
     /// Bytes of one line; the rest of it is cut. Default 16 KiB.
     pub(crate) max_line_bytes: usize,

@@ -10,6 +10,7 @@ mod ticker;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, Strategy};
 
 use crate::config::HostConfig;
@@ -18,7 +19,8 @@ use crate::error::{Error, Result};
 pub(crate) use ticker::Ticker;
 
 /// Which engine a component runs on; part of the key of its compiled form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum EngineKind {
     /// No async function anywhere in the component's type: calls run one after another.
     Sync,

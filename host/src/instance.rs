@@ -6,6 +6,7 @@
 
 mod failure;
 mod handles;
+mod linked;
 mod shared;
 mod typed;
 
@@ -13,6 +14,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use wasmtime::Store;
 use wasmtime::component::{ComponentExportIndex, Func, InstancePre, Val};
@@ -29,6 +31,7 @@ use crate::values::{Limits, Shape, Value};
 use failure::Attempt;
 use handles::Table;
 pub(crate) use handles::{Accessors, OpenHandles};
+pub(crate) use linked::{Linked, export_index};
 pub(crate) use shared::{Arguments, CallSlot, Called, SharedLive};
 use typed::{Callee, Prepared};
 
@@ -36,16 +39,16 @@ use typed::{Callee, Prepared};
 /// the epoch first, and its error says where it was.
 const WAITING_GRACE: Duration = Duration::from_millis(5);
 
-/// All that the instances of one class have in common; made once when the class is loaded.
+/// All that the instances of one class have in common; made once when its code is there.
 #[derive(Clone)]
 pub(crate) struct Blueprint {
-    /// What an instance is made of, or why none can be made: an import is missing, a permission was not given.
-    pub(crate) setup: Result<Setup>,
-    /// The `build` hooks of every class of the component, in the order of its exports.
-    pub(crate) builds: Vec<Arc<Function>>,
-    pub(crate) enter: Option<Arc<Function>>,
-    pub(crate) exit: Option<Arc<Function>>,
-    pub(crate) methods: Vec<Arc<Function>>,
+    pub(crate) setup: Setup,
+    /// The `build` hooks of every class of the component, in the order of its exports; none of an instance that begins where
+    /// they ended.
+    pub(crate) builds: Vec<Linked>,
+    pub(crate) enter: Option<Linked>,
+    pub(crate) exit: Option<Linked>,
+    pub(crate) methods: Vec<Linked>,
     pub(crate) bounds: Bounds,
     pub(crate) ticker: Arc<Ticker>,
     /// Those of the app.
@@ -64,7 +67,7 @@ pub(crate) struct Setup {
 }
 
 /// The numbers that hold for one instance.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Bounds {
     pub(crate) memory_bytes: u64,
     /// Of the whole host, for the error that names it.
@@ -195,7 +198,7 @@ impl Live {
 
     async fn instantiate(blueprint: Arc<Blueprint>, output: Arc<Output>) -> Result<Self> {
         let bounds = &blueprint.bounds;
-        let Setup { pre, wasi, handles } = blueprint.setup.as_ref().map_err(Error::clone)?;
+        let Setup { pre, wasi, handles } = &blueprint.setup;
         let mut store =
             State::store(pre.engine(), wasi, output, &blueprint.turns, bounds.memory_bytes, &bounds.instance)?;
         // The core modules' own start functions run now; they are part of whatever hook comes first.
@@ -261,7 +264,7 @@ impl Live {
     pub(crate) async fn call(&mut self, method: usize, arguments: Vec<Value>) -> Result<Value> {
         // Borrowed piece by piece: a call counts no references that other threads count too.
         let Self { store, instance, life, blueprint, methods, .. } = self;
-        let function = &*blueprint.methods[method];
+        let function = &blueprint.methods[method];
         let callee = match &mut methods[method] {
             Some(callee) => callee,
             none => none.insert(callee(store, instance, function)?),
@@ -312,9 +315,10 @@ impl Live {
         }
     }
 
-    /// Calls an entrypoint `main`, without a time limit.
-    pub(crate) async fn run_main(&mut self, main: &Function, arguments: Vec<Value>) -> Result<Value> {
+    /// Calls an entrypoint `main`, the only method of its blueprint, without a time limit.
+    pub(crate) async fn run_main(&mut self, arguments: Vec<Value>) -> Result<Value> {
         let Self { store, instance, blueprint, .. } = self;
+        let [main] = &blueprint.methods[..] else { return Err(Error::internal("an entrypoint without its function")) };
         let callee = callee(store, instance, main)?;
         let arguments = callee.prepare(main, arguments, &blueprint.bounds.values)?;
         unwrap(main, run(store, blueprint, main, &callee, arguments, Span::entrypoint()).await?)
@@ -331,8 +335,7 @@ impl Live {
         kind: EngineKind,
     ) -> Result<OpenHandles, String> {
         self.life.end(Outcome::Broke);
-        let Setup { wasi, .. } = self.blueprint.setup.as_ref().map_err(ToString::to_string)?;
-        let open = self.store.data_mut().open_handles(wasi)?;
+        let open = self.store.data_mut().open_handles(&self.blueprint.setup.wasi)?;
         Table { store: &mut self.store, instance: &self.instance, accessors }.numbers(&open, kind).await
     }
 
@@ -360,7 +363,7 @@ impl Live {
     }
 
     /// Runs a hook: its own error is a failure like any other.
-    async fn hook(&mut self, hook: &Function, arguments: Vec<Value>, span: Span) -> Result<()> {
+    async fn hook(&mut self, hook: &Linked, arguments: Vec<Value>, span: Span) -> Result<()> {
         let Self { store, instance, blueprint, .. } = self;
         let callee = Callee::Untyped(lookup(store, instance, &hook.index)?);
         let arguments = callee.prepare(hook, arguments, &blueprint.bounds.values)?;
@@ -382,7 +385,7 @@ fn lookup(
         .ok_or_else(|| Error::internal("an exported function is not in the instance of its own component"))
 }
 
-fn callee(store: &mut Store<State>, instance: &wasmtime::component::Instance, function: &Function) -> Result<Callee> {
+fn callee(store: &mut Store<State>, instance: &wasmtime::component::Instance, function: &Linked) -> Result<Callee> {
     Ok(Callee::new(lookup(store, instance, &function.index)?, function, store))
 }
 

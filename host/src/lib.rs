@@ -64,14 +64,16 @@ mod config;
 mod drain;
 mod error;
 
+pub use artifact::PreparePhase;
 pub use config::MAX_PARAMETERS_BYTES;
 pub use error::{Error, ErrorKind, Fault, Result};
 pub use manifest::schema as manifest_schema;
 pub use manifest::{Origin, Setting};
 pub use service::{
-    App, Argument, ArgumentReport, Bound, Class, ClassReport, Command, ComponentReport, EntrypointReport,
-    FunctionReport, Host, HostBuilder, ImportReport, Inspection, Instance, InstanceCounts, InstanceId, Main, Method,
-    NearMissReport, PoolReport, Reply, Source, UncallableReport,
+    App, Argument, ArgumentReport, Bound, CapturedReport, Class, ClassReport, Command, ComponentReport,
+    EntrypointReport, FunctionReport, Host, HostBuilder, ImportReport, Inspection, Instance, InstanceCounts,
+    InstanceId, Main, Method, NearMissReport, PoolReport, PrepareEvent, PrepareLimits, PrepareListener, Reply,
+    SnapshotReport, Source, TimingsReport, UncallableReport,
 };
 pub use state::{GuestOutput, OutputLine, OutputOrigin, OutputStream};
 #[cfg(feature = "http")]

@@ -4,10 +4,12 @@
 //! [`provides`] is the same list as names, for `inspect` and for errors: an import that is not in it is told by name, and
 //! whatever else does not fit is told by the engine. This module must not know classes, settings or instances.
 
+use std::sync::OnceLock;
+
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
-use crate::engine::EngineKind;
+use crate::engine::{EngineKind, Engines};
 use crate::error::{Error, Result};
 use crate::state::State;
 
@@ -66,12 +68,52 @@ const WASI_0_3: &[(&str, &[&str])] = &[
     ("wasi:http", &["client", "types"]),
 ];
 
+/// Both engines with what guests on them may import, each made when the first component needs it.
+pub(crate) struct Linkers {
+    engines: Engines,
+    sync: OnceLock<Linker<State>>,
+    concurrent: OnceLock<Linker<State>>,
+}
+
+impl Linkers {
+    pub(crate) fn new(engines: Engines) -> Self {
+        Self { engines, sync: OnceLock::new(), concurrent: OnceLock::new() }
+    }
+
+    pub(crate) fn engines(&self) -> &Engines {
+        &self.engines
+    }
+
+    /// The linker of one engine.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engines::get`].
+    pub(crate) fn get(&self, kind: EngineKind) -> Result<&Linker<State>> {
+        let cell = match kind {
+            EngineKind::Sync => &self.sync,
+            EngineKind::Async => &self.concurrent,
+        };
+        if let Some(linker) = cell.get() {
+            return Ok(linker);
+        }
+        let linker = linker(self.engines.get(kind)?, kind)?;
+        Ok(cell.get_or_init(|| linker))
+    }
+}
+
+impl std::fmt::Debug for Linkers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Linkers").field("engines", &self.engines).finish_non_exhaustive()
+    }
+}
+
 /// Makes the linker of one engine.
 ///
 /// # Errors
 ///
 /// `internal` when an interface is defined twice, which no input can cause.
-pub(crate) fn linker(engine: &Engine, kind: EngineKind) -> Result<Linker<State>> {
+fn linker(engine: &Engine, kind: EngineKind) -> Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     link(&mut linker, kind).map_err(|error| Error::internal(format!("WASI could not be linked: {error:#}")))?;
     Ok(linker)

@@ -34,8 +34,8 @@ impl std::fmt::Debug for RawInstance {
 ///
 /// As a start of the class.
 pub async fn instantiate(bound: &Bound) -> Result<RawInstance> {
-    let blueprint = bound.blueprint();
-    let setup = blueprint.setup.as_ref().map_err(Clone::clone)?;
+    let blueprint = bound.blueprint().await?;
+    let setup = &blueprint.setup;
     let output = Output::new(OutputOrigin::default(), Arc::new(TracingOutput), OutputLimits::default());
     let bounds = &blueprint.bounds;
     // Turns of its own: whoever calls it straight on wasmtime gives none back.

@@ -8,7 +8,6 @@
 //! cannot take is a refusal and no error: `build` then runs in each instance. This module must not know classes or pools.
 
 mod access;
-mod store;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,14 +17,14 @@ use tokio::runtime::Handle;
 use wasmtime::component::{Component, Linker};
 use wasmtime_wizer::Wizer;
 
+use crate::artifact::PreparePhase;
 use crate::component::Function;
 use crate::component::accessor::{self, Accessible, ImportedResource};
 use crate::engine::EngineKind;
 use crate::error::Result;
-use crate::instance::{Accessors, Blueprint, Live, OpenHandles, Setup};
+use crate::instance::{Accessors, Blueprint, Linked, Live, OpenHandles, Setup};
 use crate::state::{Output, State, WasiSpec};
 use access::Access;
-pub(crate) use store::{FileRecord, Kept, SnapshotKey, SnapshotStore, link_below};
 
 /// What came of taking a snapshot.
 pub(crate) enum Taken {
@@ -50,12 +49,24 @@ pub(crate) struct Building<'a> {
     pub(crate) component: &'a [u8],
     pub(crate) linker: &'a Linker<State>,
     pub(crate) kind: EngineKind,
-    /// Of the component itself; its `build` hooks are looked up in the instrumented one.
-    pub(crate) blueprint: &'a Blueprint,
-    /// The interface that exports each of the blueprint's `build` hooks; `None` for the root.
-    pub(crate) exports: &'a [Option<String>],
-    pub(crate) wasi: WasiSpec,
+    /// The hooks in their order, with the interface of each, or the root.
+    pub(crate) hooks: &'a [(Option<String>, Arc<Function>)],
+    pub(crate) wasi: &'a WasiSpec,
+    /// Of an instance that is entered for no class.
+    pub(crate) blueprint: &'a dyn Fn(Setup) -> Blueprint,
     pub(crate) output: Arc<Output>,
+    /// Called when a step begins, and with its time when it has ended.
+    pub(crate) step: &'a mut dyn FnMut(PreparePhase, Option<Duration>),
+}
+
+impl Building<'_> {
+    fn step<T>(&mut self, phase: PreparePhase, work: impl FnOnce(&Self) -> T) -> T {
+        let began = Instant::now();
+        (self.step)(phase, None);
+        let done = work(self);
+        (self.step)(phase, Some(began.elapsed()));
+        done
+    }
 }
 
 /// Runs the `build` hooks and takes a snapshot. Blocks for as long as they run, and compiling takes: call it off the runtime's
@@ -64,38 +75,45 @@ pub(crate) struct Building<'a> {
 /// # Errors
 ///
 /// `build-failed`, `memory-exceeded` or `overloaded`, from the hooks.
-pub(crate) fn take(building: Building<'_>) -> Result<Taken> {
-    let accessible = match caught(|| accessor::append(building.component)) {
-        Ok(accessible) => accessible,
-        Err(reason) => return Ok(Taken::Refused(reason)),
-    };
+pub(crate) fn take(building: &mut Building<'_>) -> Result<Taken> {
     let mut wizer = Wizer::new();
     // Hooks and methods stay what they are.
     wizer.keep_init_func(true);
-    let instrumented = caught(|| wizer.instrument_component(&accessible.bytes).map_err(|error| format!("{error:#}")));
-    let (context, bytes) = match instrumented {
-        Ok(instrumented) => instrumented,
+    let bytes = building.component;
+    let accessible = match building.step(PreparePhase::Instrument, |_| caught(|| accessor::append(bytes))) {
+        Ok(accessible) => accessible,
         Err(reason) => return Ok(Taken::Refused(reason)),
     };
-    let (blueprint, accessors) = match caught(|| instrumented_blueprint(&building, &bytes, &accessible)) {
+    let instrumented = building.step(PreparePhase::Instrument, |building| {
+        let instrumented = || wizer.instrument_component(&accessible.bytes).map_err(|error| format!("{error:#}"));
+        let (context, bytes) = caught(instrumented)?;
+        let (blueprint, accessors) = caught(|| instrumented_blueprint(building, &bytes, &accessible))?;
+        Ok((context, blueprint, accessors))
+    });
+    let (context, blueprint, accessors) = match instrumented {
         Ok(instrumented) => instrumented,
         Err(reason) => return Ok(Taken::Refused(reason)),
     };
     let runtime = Handle::current();
     let began = Instant::now();
-    let mut live = runtime.block_on(Live::start_unentered(Arc::new(blueprint), building.output.clone()))?;
+    let output = building.output.clone();
+    let live =
+        building.step(PreparePhase::Build, |_| runtime.block_on(Live::start_unentered(Arc::new(blueprint), output)));
+    let mut live = live?;
     let clock = began.elapsed();
-    let component = caught(|| {
-        let (store, instance) = live.unlimited();
-        let mut access = Access { store, instance };
-        let taken = wizer.snapshot_component(&context, &mut access);
-        runtime.block_on(taken).map_err(|error| format!("{error:#}"))
+    let kind = building.kind;
+    let captured = building.step(PreparePhase::Capture, |_| {
+        let component = caught(|| {
+            let (store, instance) = live.unlimited();
+            let mut access = Access { store, instance };
+            let taken = wizer.snapshot_component(&context, &mut access);
+            runtime.block_on(taken).map_err(|error| format!("{error:#}"))
+        })?;
+        let open = caught(|| runtime.block_on(live.open_handles(&accessors, kind)));
+        let open = open.map_err(|what| format!("`build` left something open that no other instance has: {what}"))?;
+        Ok((component, open))
     });
-    let open = component.and_then(|component| {
-        let open = caught(|| runtime.block_on(live.open_handles(&accessors, building.kind)));
-        Ok((component, open.map_err(|what| format!("`build` left something open that no other instance has: {what}"))?))
-    });
-    Ok(match open {
+    Ok(match captured {
         Ok((component, open)) => {
             Taken::Snapshot(Box::new(Snapshot { component, resources: accessible.resources, open, clock }))
         }
@@ -114,12 +132,11 @@ fn instrumented_blueprint(
     let missing = || "a function is missing after it was instrumented".to_owned();
     let accessors = Accessors::find(&component, &accessible.resources, accessible.may_have_own).ok_or_else(missing)?;
     let pre = building.linker.instantiate_pre(&component).map_err(|error| format!("{error:#}"))?;
-    let builds = building.blueprint.builds.iter().zip(building.exports);
-    let builds: Option<Vec<Arc<Function>>> =
-        builds.map(|(build, export)| build.of(&component, export.as_deref()).map(Arc::new)).collect();
+    let builds = building.hooks.iter().map(|(export, hook)| Linked::find(&component, export.as_deref(), hook));
+    let builds = builds.collect::<Option<Vec<_>>>().ok_or_else(missing)?;
     let wasi = WasiSpec { notes_streams: true, ..building.wasi.clone() };
-    let setup = Ok(Setup { pre, wasi, handles: None });
-    Ok((Blueprint { setup, builds: builds.ok_or_else(missing)?, ..building.blueprint.clone() }, accessors))
+    let blueprint = (building.blueprint)(Setup { pre, wasi, handles: None });
+    Ok((Blueprint { builds, ..blueprint }, accessors))
 }
 
 /// Runs what may panic over somebody's bytes.

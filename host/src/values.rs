@@ -60,7 +60,7 @@ pub(crate) enum Value {
 /// What a value may hold on its way in.
 ///
 /// Nesting needs no limit here: a value is never deeper than its type, and [`Shape::new`] bounds that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Limits {
     /// Elements of any one list passed as [`Val`]; 1,000,000 by default, `max-list` in the manifest.
     pub(crate) max_list: usize,

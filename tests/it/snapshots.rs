@@ -41,44 +41,6 @@ async fn build_runs_once_and_its_instances_print() {
 }
 
 #[tokio::test]
-async fn a_snapshot_is_kept_and_one_that_was_damaged_is_made_again() {
-    let dir = tempfile::tempdir().unwrap();
-    let host = TestHost::with(|builder| builder.cache_dir(dir.path()));
-    let build_again = async || {
-        let (_app, class) = built(&host, "hooks", "print+image", "").await;
-        assert_eq!(class.without_snapshot(), None);
-        let bound = class.bind(&("a",)).unwrap();
-        assert_eq!(bound.call::<_, String>("read-file", &("/image/built.txt",)).await.unwrap(), "written by build");
-        lines_of_build(&host)
-    };
-    assert_eq!((build_again().await, build_again().await), (2, 2), "the second time it is found");
-    let below = |name: &str| std::fs::read_dir(dir.path().join(name)).unwrap().map(|entry| entry.unwrap().path());
-    for (file, is_compiled) in
-        [("image/built.txt", true), ("component.wasm", true), ("component.wasm", false), ("record.json", true)]
-    {
-        for snapshot in below("snapshots") {
-            let file = snapshot.join(file);
-            let mut bytes = std::fs::read(&file).unwrap();
-            let middle = bytes.len() / 2;
-            bytes[middle] ^= 1;
-            bytes.truncate(if is_compiled { usize::MAX } else { middle });
-            std::fs::write(file, bytes).unwrap();
-        }
-        for code in below("artifacts").filter(|path| !is_compiled && path.extension().is_some_and(|end| end == "cwasm"))
-        {
-            std::fs::remove_file(code).unwrap();
-        }
-        let before = lines_of_build(&host);
-        // What is compiled is not read.
-        let expected = if file == "component.wasm" && is_compiled { before } else { before + 2 };
-        assert_eq!(build_again().await, expected, "{file}");
-        for aside in below("snapshots").filter(|path| path.extension().is_some()) {
-            std::fs::remove_dir_all(aside).unwrap();
-        }
-    }
-}
-
-#[tokio::test]
 async fn what_build_wrote_below_image_is_there_and_stays_as_it_is() {
     let host = TestHost::new();
     let (_app, class) = built(&host, "hooks", "print+image", "").await;

@@ -52,6 +52,31 @@ pub(super) struct Cache {
     /// Neither look for compiled components nor keep them
     #[arg(long, conflicts_with = "cache_dir", display_order = LAST)]
     pub(super) no_cache: bool,
+
+    /// How large the cache may become before what was used least recently goes [default: 10GiB]
+    #[arg(long, value_name = "SIZE", conflicts_with = "no_cache", display_order = LAST)]
+    pub(super) max_cache: Option<AnySize>,
+}
+
+/// What preparing a component may take: finding out what it offers, compiling it, running its `build` hooks.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Preparing components")]
+pub(super) struct Preparing {
+    /// Run `build` hooks again, although there are snapshots of what they left
+    #[arg(long)]
+    pub(super) rebuild: bool,
+
+    /// How long preparing one component may take [default: 10m]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(super) prepare_timeout: Option<Duration>,
+
+    /// How much CPU time of all cores together it may take [default: 10m]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(super) prepare_cpu_time: Option<Duration>,
+
+    /// How much memory it may take [default: 4GiB]
+    #[arg(long, value_name = "SIZE")]
+    pub(super) prepare_memory: Option<AnySize>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -68,6 +93,9 @@ pub(super) enum Verb {
     Ps(PsArgs),
     /// Run the build commands of a manifest's components
     Build(BuildArgs),
+    /// Prepare a component for the process that started this one
+    #[command(hide = true)]
+    Prepare,
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -134,6 +162,9 @@ pub(super) struct RunArgs {
 
     #[command(flatten)]
     pub(super) cache: Cache,
+
+    #[command(flatten)]
+    pub(super) preparing: Preparing,
 
     /// What to run, SOURCE[::[class.]method], and its own arguments [default: .]
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "TARGET", value_hint = clap::ValueHint::AnyPath)]
@@ -216,6 +247,9 @@ pub(super) struct ServeArgs {
 
     #[command(flatten)]
     pub(super) limits: Limits,
+
+    #[command(flatten)]
+    pub(super) preparing: Preparing,
 }
 
 /// Limits of the whole host.

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
 
-use super::args::{Cache, Permissions};
+use super::args::{Cache, Permissions, Preparing};
+use super::progress::Progress;
 use super::terminal::{GuestLines, say};
 use crate::error::{Error, ErrorKind};
-use crate::service::{Host, HostBuilder, Source};
+use crate::service::{Host, HostBuilder, PrepareLimits, Source};
 
 /// Instances one command needs at most: its own, and one that is still being dropped. Small pools start faster.
 const MAX_INSTANCES: u32 = 4;
@@ -17,10 +18,10 @@ const MAX_INSTANCES: u32 = 4;
 /// # Errors
 ///
 /// As [`HostBuilder::build`](crate::service::HostBuilder::build).
-pub(super) fn host(cache: &Cache, permissions: &Permissions) -> Result<Host, Error> {
+pub(super) fn host(cache: &Cache, permissions: &Permissions, preparing: &Preparing) -> Result<Host, Error> {
     // Whoever runs a method by hand wants to see all it prints.
     let builder = Host::builder().max_instances(MAX_INSTANCES).guest_output_rate(u64::MAX, u64::MAX);
-    configured(cache, permissions, builder)
+    configured(cache, permissions, preparing, builder)
 }
 
 /// A host with these limits, and with permissions and cache as on the command line.
@@ -28,8 +29,16 @@ pub(super) fn host(cache: &Cache, permissions: &Permissions) -> Result<Host, Err
 /// # Errors
 ///
 /// As [`HostBuilder::build`].
-pub(super) fn configured(cache: &Cache, permissions: &Permissions, builder: HostBuilder) -> Result<Host, Error> {
-    let mut builder = builder.guest_output(GuestLines);
+pub(super) fn configured(
+    cache: &Cache,
+    permissions: &Permissions,
+    preparing: &Preparing,
+    builder: HostBuilder,
+) -> Result<Host, Error> {
+    let mut builder = prepared(preparing, builder)?.guest_output(GuestLines).on_prepare(Progress);
+    if let Some(size) = cache.max_cache {
+        builder = builder.max_cache_bytes(size.bytes());
+    }
     for name in &permissions.allow_env {
         builder = builder.allow_env(name);
     }
@@ -48,6 +57,18 @@ pub(super) fn configured(cache: &Cache, permissions: &Permissions, builder: Host
         }
         built => built,
     }
+}
+
+/// Components are prepared by a process of this very program.
+fn prepared(preparing: &Preparing, builder: HostBuilder) -> Result<HostBuilder, Error> {
+    let program = std::env::current_exe().map_err(|error| Error::io("the path of this program", error))?;
+    let default = PrepareLimits::default();
+    let limits = PrepareLimits {
+        time: preparing.prepare_timeout.unwrap_or(default.time),
+        cpu_time: preparing.prepare_cpu_time.unwrap_or(default.cpu_time),
+        memory_bytes: preparing.prepare_memory.map_or(default.memory_bytes, |size| size.bytes()),
+    };
+    Ok(builder.prepare_in_child(program, limits).rebuild(preparing.rebuild))
 }
 
 /// Opens a source given on the command line. The path is made absolute, so that `.` has a name.

@@ -1,9 +1,11 @@
 //! `wasmhost inspect`: what a person wants to know of an app before running it.
 
+mod snapshot;
+
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use super::args::InspectArgs;
+use super::args::{InspectArgs, Preparing};
 use super::context;
 use super::target::Target;
 use super::terminal::{self, Outcome, with_patience};
@@ -15,7 +17,7 @@ use crate::service::{
 
 pub(super) async fn inspect(args: InspectArgs) -> Outcome {
     let target = Target::parse(&args.target);
-    let host = context::host(&args.cache, &args.permissions)?;
+    let host = context::host(&args.cache, &args.permissions, &Preparing::default())?;
     let source = context::source(target.source)?;
     let loading = format!("loading {}", source.path().display());
     let mut inspection = with_patience(&loading, host.inspect(source)).await?;
@@ -89,9 +91,9 @@ fn print_component(out: &mut String, component: &ComponentReport) {
     if let Some(build) = &component.build {
         row(out, "build", build);
     }
-    let code = match component.compiled_ms {
-        Some(ms) => format!("compiled now, in {:.1} s", std::time::Duration::from_millis(ms).as_secs_f64()),
-        None => "found compiled".to_owned(),
+    let code = match component.code_bytes {
+        Some(bytes) => format!("compiled ({})", size(bytes)),
+        None => "not compiled as it came".to_owned(),
     };
     row(out, "engine", &format!("{}; {code}", component.engine));
     row(out, "blake3", &component.digest);
@@ -161,6 +163,9 @@ fn print_class(out: &mut String, class: &ClassReport) {
     }
     if let Some(handler) = &class.handler {
         row(out, "web", &format!("answers requests through {handler}"));
+    }
+    if let Some(snapshot) = &class.snapshot {
+        snapshot::print(out, snapshot);
     }
     print_settings(out, class);
     for note in &class.notes {
@@ -242,7 +247,7 @@ fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-fn size(bytes: usize) -> String {
+fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} bytes"),
         1_000..1_000_000 => format!("{} kB", bytes.div_ceil(1_000)),

@@ -101,7 +101,7 @@ impl Serving {
     /// taken is found before minutes of building.
     async fn start(args: &ServeArgs, sources: &[Source]) -> Result<Self, Error> {
         let builder = args.limits.apply(Host::builder().drain_timeout(args.drain_timeout));
-        let host = context::configured(&args.cache, &args.permissions, builder)?;
+        let host = context::configured(&args.cache, &args.permissions, &args.preparing, builder)?;
         let listener = TcpListener::bind(args.listen).await.map_err(|error| cannot_listen(args.listen, error))?;
         let address = listener.local_addr().map_err(|error| cannot_listen(args.listen, error))?;
         let readiness = Readiness::default();

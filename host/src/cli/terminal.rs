@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tracing_subscriber::EnvFilter;
 
+use super::progress;
 use crate::error::{Error, ErrorKind};
 use crate::state::{GuestOutput, OutputLine, OutputOrigin};
 
@@ -77,7 +78,9 @@ pub(super) fn size() -> Option<Size> {
 
 /// Writes one line to standard error; there is nowhere to complain when that fails.
 pub(super) fn say(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    progress::aside(|| {
+        let _ = writeln!(std::io::stderr().lock(), "{line}");
+    });
 }
 
 /// Awaits `work`; when it takes long, says what is going on, and in the end how long it took.
@@ -85,10 +88,12 @@ pub(super) async fn with_patience<T>(what: &str, work: impl Future<Output = T>) 
     let started = Instant::now();
     let mut work = std::pin::pin!(work);
     if let Ok(done) = tokio::time::timeout(PATIENCE, &mut work).await {
+        progress::clear();
         return done;
     }
     say(&format!("{what} …"));
     let done = work.await;
+    progress::clear();
     say(&format!("{what}: {:.1} s", started.elapsed().as_secs_f64()));
     done
 }

@@ -40,6 +40,24 @@ struct Numbered {
     resource: usize,
 }
 
+impl OpenHandles {
+    /// What is open, in words; `directory` names a directory by its place.
+    pub(crate) fn describe<'a>(&self, directory: impl Fn(usize) -> &'a str) -> Vec<String> {
+        let standard = |standard: Standard| match standard {
+            Standard::Input => "standard input",
+            Standard::Output => "standard output",
+            Standard::Error => "standard error",
+        };
+        let things = self.things.iter().filter_map(|thing| match thing {
+            Thing::Stream(stream) => Some(standard(*stream).to_owned()),
+            Thing::Directory(place) => Some(directory(*place).to_owned()),
+            // Nobody opens one for its own sake.
+            Thing::Pollable(_) => None,
+        });
+        things.collect()
+    }
+}
+
 /// The functions of a component that reach its table of handles.
 #[derive(Clone, Debug)]
 pub(crate) struct Accessors {

@@ -118,8 +118,8 @@ impl Bound {
         Ok(Instance::new(self.class.clone(), id, live, stake))
     }
 
-    pub(crate) fn blueprint(&self) -> &crate::instance::Blueprint {
-        &self.class.inner.blueprint
+    pub(crate) async fn blueprint(&self) -> Result<std::sync::Arc<crate::instance::Blueprint>> {
+        self.class.inner.pools.keeper().prepared.blueprint().await
     }
 }
 

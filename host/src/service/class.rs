@@ -8,11 +8,11 @@ use super::Host;
 use super::bound::Bound;
 use super::keeper::ClassKeeper;
 use super::metrics::ClassMetrics;
+use super::plan::Plan;
 use super::world::World;
 use crate::component::hooks::{NearMiss, Sorted};
 use crate::component::{Function, Handler, Uncallable};
 use crate::error::{Error, ErrorKind, Result};
-use crate::instance::Blueprint;
 use crate::manifest::{ClassSettings, MinInstances};
 use crate::pool::Pools;
 use crate::values::json::Json;
@@ -35,10 +35,10 @@ pub(super) struct ClassInner {
     /// The name of its component in the manifest.
     pub(super) component: String,
     pub(super) settings: ClassSettings,
-    pub(super) blueprint: Arc<Blueprint>,
+    pub(super) plan: Arc<Plan>,
     pub(super) hooks: Sorted,
     pub(super) parameters: Signature,
-    /// The arguments of each method, in the order of the blueprint's methods.
+    /// The arguments of each method, in the order of the plan's methods.
     pub(super) arguments: Vec<Signature>,
     pub(super) uncallable: Vec<Uncallable>,
     pub(super) handler: Option<Handler>,
@@ -81,7 +81,7 @@ impl Class {
     ///
     /// `not-found`, naming the nearest methods, or why one of that name cannot be called.
     pub fn method(&self, name: &str) -> Result<Method<'_>> {
-        let methods = &self.inner.blueprint.methods;
+        let methods = &self.inner.plan.methods;
         if let Some(index) = methods.iter().position(|method| crate::values::same(&method.name, name)) {
             return Ok(Method { class: self, index });
         }
@@ -159,7 +159,7 @@ impl Class {
     }
 
     /// Why `build` runs in each instance, in plain words, where no snapshot could be taken after it.
-    pub fn without_snapshot(&self) -> Option<&str> {
+    pub fn without_snapshot(&self) -> Option<String> {
         self.inner.pools.keeper().prepared.fallback()
     }
 
@@ -173,7 +173,7 @@ impl Class {
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        self.inner.blueprint.bounds.values
+        self.inner.plan.bounds.values
     }
 
     pub(crate) fn parameter_signature(&self) -> &Signature {
@@ -246,7 +246,7 @@ impl<'a> Method<'a> {
     }
 
     pub(crate) fn function(&self) -> &'a Function {
-        &self.class.inner.blueprint.methods[self.index]
+        &self.class.inner.plan.methods[self.index]
     }
 
     pub(crate) fn index(&self) -> usize {

@@ -7,11 +7,13 @@ use serde::de::DeserializeOwned;
 
 use super::app::App;
 use super::class::{Argument, arguments};
-use super::prepared::Image;
+use super::code::ComponentCode;
+use super::plan::Plan;
+use super::prepared::image_of_its_own;
 use super::world::World;
 use crate::component::Entrypoint;
 use crate::error::Result;
-use crate::instance::{Blueprint, Live};
+use crate::instance::{Live, export_index};
 use crate::manifest::ClassSettings;
 use crate::state::{Output, OutputOrigin, Stdio};
 use crate::values::{Limits, Signature, Value, from_value};
@@ -23,7 +25,8 @@ pub(super) struct EntrypointInner {
     pub(super) arguments: Signature,
     pub(super) settings: ClassSettings,
     /// Without the arguments and streams of a run, which are part of what its instance sees.
-    pub(super) blueprint: Arc<Blueprint>,
+    pub(super) plan: Plan,
+    pub(super) code: Arc<ComponentCode>,
     /// Holds the files in place.
     pub(super) _world: Option<World>,
 }
@@ -47,14 +50,13 @@ impl EntrypointInner {
             instance: id.to_string(),
         };
         let output = Output::new(origin, host.output.0.clone(), host.config.output);
-        let mut blueprint = (*self.blueprint).clone();
-        if let Ok(setup) = &mut blueprint.setup {
-            if !blueprint.builds.is_empty() {
-                setup.wasi.directories.push(Image::alone()?);
-            }
-            setup.wasi.arguments = std::iter::once(self.component.clone()).chain(arguments).collect();
-            setup.wasi.stdio = Stdio::Inherit;
+        let mut blueprint = self.plan.on(&*self.code.get().await?)?;
+        let wasi = &mut blueprint.setup.wasi;
+        if !blueprint.builds.is_empty() {
+            wasi.directories.push(image_of_its_own()?);
         }
+        wasi.arguments = std::iter::once(self.component.clone()).chain(arguments).collect();
+        wasi.stdio = Stdio::Inherit;
         Live::start_unentered(Arc::new(blueprint), output).await
     }
 }
@@ -107,7 +109,7 @@ impl Main {
     pub(crate) async fn call_values(&self, arguments: Vec<Value>) -> Result<Value> {
         let _working = self.app.inner.host.inner.drain.work()?;
         let mut live = self.inner().start(&self.app, Vec::new()).await?;
-        live.run_main(self.function(), arguments).await
+        live.run_main(arguments).await
     }
 
     pub(crate) fn function(&self) -> &crate::component::Function {
@@ -119,7 +121,7 @@ impl Main {
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        self.inner().blueprint.bounds.values
+        self.inner().plan.bounds.values
     }
 
     fn inner(&self) -> &EntrypointInner {
@@ -148,11 +150,14 @@ impl Command {
     pub async fn run(&self, arguments: Vec<String>) -> Result<i32> {
         let _working = self.app.inner.host.inner.drain.work()?;
         let inner = &self.app.inner.entrypoints[self.index];
-        let Entrypoint::Command { index, .. } = &*inner.entrypoint else {
+        let Entrypoint::Command { export } = &*inner.entrypoint else {
             return Err(crate::error::Error::internal("a `Command` is made of such an entrypoint only"));
         };
         let mut live = inner.start(&self.app, arguments).await?;
-        live.run_command(index).await
+        let code = inner.code.get().await?;
+        let run = export_index(&code.component, Some(export), "run");
+        let run = run.ok_or_else(|| crate::error::Error::internal("a command without its function"))?;
+        live.run_command(&run).await
     }
 }
 

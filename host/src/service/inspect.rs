@@ -1,13 +1,18 @@
 //! What `inspect` tells of an app: plain data, ready to be printed or serialized.
 
+mod snapshot;
+
 use serde::{Deserialize, Serialize};
 
+use super::Host;
 use super::app::App;
 use super::class::{Argument, Class};
-use crate::artifact::{Artifact, CodeOrigin};
+use super::code::ComponentCode;
 use crate::component::{Entrypoint, Function, Offer};
 use crate::manifest::{ComponentEntry, Setting, SnapshotMode};
 use crate::values::{Shape, describe};
+
+pub use snapshot::{CapturedReport, SnapshotReport, TimingsReport};
 
 /// What an app offers and needs. Serializes with snake_case keys; within a minor version keys are only added.
 #[derive(Clone, Debug, Serialize)]
@@ -33,13 +38,13 @@ pub struct ComponentReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub build: Option<String>,
     /// The size of the file in bytes.
-    pub size_bytes: usize,
+    pub size_bytes: u64,
     /// The BLAKE3 digest of the component.
     pub digest: String,
     /// The engine it runs on: `sync`, or `async` if anything in it is asynchronous.
     pub engine: &'static str,
-    /// Milliseconds that compiling took; null if it was found compiled.
-    pub compiled_ms: Option<u64>,
+    /// The size of its code as it came, compiled for this host's engine, in bytes; null if it is not compiled.
+    pub code_bytes: Option<u64>,
     /// What it imports.
     pub imports: Vec<ImportReport>,
 }
@@ -80,6 +85,9 @@ pub struct ClassReport {
     /// The interface it answers web requests with, such as `wasi:http/incoming-handler@0.2.3`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handler: Option<String>,
+    /// What came of its component's `build` hooks; none if it has no such hook.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotReport>,
     /// Every setting with its value and where it comes from: `default`, `section` (in the component) or `file`.
     pub settings: Vec<Setting>,
     /// Things worth knowing about how this class will run.
@@ -170,19 +178,23 @@ impl Inspection {
 }
 
 impl ComponentReport {
-    pub(super) fn new(entry: &ComponentEntry, artifact: &Artifact, offer: &Offer, size_bytes: usize) -> Self {
+    pub(super) fn new(
+        host: &Host,
+        entry: &ComponentEntry,
+        code: &ComponentCode,
+        offer: &Offer,
+        size_bytes: u64,
+    ) -> Self {
         let imports = offer.imports.iter();
+        let engine = host.inner.linkers.engines().get(code.kind).ok();
         Self {
             name: entry.name.clone(),
             source: entry.source.display().to_string(),
             build: entry.build.clone(),
             size_bytes,
-            digest: artifact.digest.to_string(),
-            engine: artifact.kind.as_str(),
-            compiled_ms: match artifact.origin {
-                CodeOrigin::Compiled(took) => Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
-                CodeOrigin::Cached => None,
-            },
+            digest: code.digest.to_string(),
+            engine: code.kind.as_str(),
+            code_bytes: engine.and_then(|engine| host.inner.store.has_code(&code.digest, code.kind, engine)),
             imports: imports
                 .map(|import| ImportReport { name: import.name.clone(), provided: import.provided })
                 .collect(),
@@ -208,7 +220,8 @@ impl ClassReport {
             component: inner.component.clone(),
             interface: inner.export.clone(),
             docs: inner.settings.docs.clone(),
-            problem: inner.blueprint.setup.as_ref().err().map(ToString::to_string),
+            problem: inner.plan.wasi.as_ref().err().map(ToString::to_string),
+            snapshot: SnapshotReport::of(class),
             hooks: hooks.collect(),
             near_misses: near_misses
                 .map(|miss| NearMissReport { name: miss.name.clone(), hook: miss.hook, reason: miss.reason.clone() })
@@ -316,7 +329,7 @@ impl ArgumentReport {
 
 impl EntrypointReport {
     fn of(entrypoint: &super::entrypoint::EntrypointInner) -> Self {
-        let problem = entrypoint.blueprint.setup.as_ref().err().map(ToString::to_string);
+        let problem = entrypoint.plan.wasi.as_ref().err().map(ToString::to_string);
         let component = entrypoint.component.clone();
         match &*entrypoint.entrypoint {
             Entrypoint::Main(function) => Self {

@@ -1,23 +1,27 @@
-//! From a source to an app: read, compile, inspect, settle names and settings, check everything that can be checked
-//! before a guest runs.
+//! From a source to an app: find out what its components offer, settle names and settings, check everything that can be
+//! checked before a guest runs.
+//!
+//! Of a component that was examined before, here or by another process, its record is read and nothing else.
 
 mod assemble;
 mod names;
 
-use std::path::Path;
+use std::fs::Metadata;
 use std::sync::Arc;
 
-use wasmtime::component::InstancePre;
+use tokio::sync::OnceCell;
 
 use super::app::{App, AppInner};
 use super::class::Class;
+use super::code::ComponentCode;
 use super::source::Source;
 use super::{Host, HostInner};
-use crate::artifact::{self, Artifact};
-use crate::component::{Offer, encode, section};
+use crate::artifact::{ComponentRecord, Digest, Order, Task};
+use crate::component::Offer;
 use crate::error::{Error, ErrorKind, Result};
+use crate::linker;
 use crate::manifest::{ComponentEntry, Section, parse_section};
-use crate::state::{State, Turns};
+use crate::state::Turns;
 
 use assemble::add_component;
 use names::{check_sections_exist, class_names};
@@ -25,12 +29,12 @@ use names::{check_sections_exist, class_names};
 /// A component after everything that needs no settings.
 struct Loaded {
     entry: ComponentEntry,
-    artifact: Artifact,
     offer: Offer,
     section: Section,
-    pre: Result<InstancePre<State>>,
-    size_bytes: usize,
-    bytes: Arc<[u8]>,
+    size_bytes: u64,
+    code: Arc<ComponentCode>,
+    /// Whether instances can be made of it here.
+    linkable: Result<()>,
 }
 
 /// Loads an app as far as it can be looked at: a class that cannot be started is there, and says why when it is used.
@@ -42,9 +46,9 @@ pub(super) async fn load(host: Host, source: Source) -> Result<App> {
 
 /// The first reason why a class or an entrypoint of the app cannot be started.
 pub(super) fn check(app: &App) -> Result<()> {
-    let classes = app.classes().map(|class| &class.inner.blueprint);
-    for blueprint in classes.chain(app.entrypoints().map(|entrypoint| &entrypoint.blueprint)) {
-        blueprint.setup.as_ref().map_err(Error::clone)?;
+    let classes = app.classes().map(|class| &*class.inner.plan);
+    for plan in classes.chain(app.entrypoints().map(|entrypoint| &entrypoint.plan)) {
+        plan.wasi.as_ref().map_err(Error::clone)?;
     }
     for class in app.classes() {
         class.kept()?;
@@ -52,10 +56,24 @@ pub(super) fn check(app: &App) -> Result<()> {
     Ok(())
 }
 
-/// Runs the `build` hooks of all classes, so that instances start from what they leave.
+/// Sees to it that the code of all classes is there, and runs `build` hooks, so that instances start from what they leave.
 pub(super) async fn prepare(app: &App) -> Result<()> {
+    let components = app.inner.components.len();
     for class in app.classes() {
-        class.inner.pools.keeper().prepared.blueprint().await?;
+        let prepared = &class.inner.pools.keeper().prepared;
+        prepared.ensure().await.map_err(|error| match (error.kind(), components) {
+            (ErrorKind::BuildFailed | ErrorKind::MemoryExceeded, 2..) => {
+                let kind = error.kind();
+                error.wrap(kind, &format!("component `{}`", class.inner.component))
+            }
+            _ => error,
+        })?;
+    }
+    // An entrypoint beside classes is compiled when somebody runs it.
+    if app.classes().len() == 0 {
+        for entrypoint in app.entrypoints() {
+            entrypoint.code.ensure().await?;
+        }
     }
     Ok(())
 }
@@ -101,46 +119,73 @@ fn check_default(app: &AppInner) -> Result<()> {
     }
 }
 
-fn read_component(host: &HostInner, entry: &ComponentEntry, bytes: Option<Vec<u8>>) -> Result<Loaded> {
-    let bytes = match bytes {
-        Some(bytes) => bytes,
-        None => read_file(host, entry)?,
+fn read_component(host: &Arc<HostInner>, entry: &ComponentEntry, bytes: Option<Vec<u8>>) -> Result<Loaded> {
+    let name = entry.source.display().to_string();
+    let source = bytes.is_none().then(|| entry.source.clone());
+    let (digest, record) = match bytes {
+        Some(bytes) => examined(host, &name, &bytes)?,
+        None => read_file(host, entry, &name)?,
     };
-    let size_bytes = bytes.len();
-    let bytes = encode::component(bytes, &entry.source)?;
-    let section = parse_section(&section::manifest(&bytes)).map_err(|error| {
-        Error::from(error).wrap(ErrorKind::BadRequest, &format!("the manifest inside `{}`", entry.source.display()))
-    })?;
-    let artifact = artifact::prepare(&bytes, &entry.source, &host.engines, host.cache.as_ref())?;
-    let offer = Offer::read(&artifact.component, host.engines.get(artifact.kind)?, artifact.kind);
-    let linker = host.linker(artifact.kind)?;
-    let pre = linker.instantiate_pre(&artifact.component).map_err(|error| unlinkable(&entry.source, &offer, &error));
-    Ok(Loaded { entry: entry.clone(), artifact, offer, section, pre, size_bytes, bytes: bytes.into() })
+    let ComponentRecord { kind, size_bytes, mut offer, section, unlinkable } = record;
+    for import in &mut offer.imports {
+        import.provided = linker::provides(&import.name, kind);
+    }
+    let section = parse_section(section.as_bytes())
+        .map_err(|error| Error::from(error).wrap(ErrorKind::BadRequest, &format!("the manifest inside `{name}`")))?;
+    let linkable = unlinkable.map_or(Ok(()), |reason| Err(unlinkable_because(&name, &offer, &reason)));
+    let host = Arc::downgrade(host);
+    let code = ComponentCode { host, source, name, digest, kind, mapped: OnceCell::new() };
+    Ok(Loaded { entry: entry.clone(), offer, section, size_bytes, code: Arc::new(code), linkable })
 }
 
-fn read_file(host: &HostInner, entry: &ComponentEntry) -> Result<Vec<u8>> {
+/// What is known of a file's component.
+fn read_file(host: &HostInner, entry: &ComponentEntry, name: &str) -> Result<(Digest, ComponentRecord)> {
     let path = &entry.source;
-    let what = format!("component `{}`: `{}`", entry.name, path.display());
-    let max = host.config.max_component_bytes;
+    let what = format!("component `{}`: `{name}`", entry.name);
     let metadata = std::fs::metadata(path).map_err(|error| match (&entry.build, error.kind()) {
         (Some(build), std::io::ErrorKind::NotFound) => {
             Error::not_found(format!("{what} is not there; its build command, `{build}`, should have made it"))
         }
         _ => Error::io(&what, error),
     })?;
-    if metadata.len() > max {
-        let message =
-            format!("{what} has {} bytes and may have {max}; the setting is `max-component-bytes`", metadata.len());
-        return Err(Error::new(ErrorKind::TooLarge, message).with_limit("max-component-bytes", max.to_string()));
+    check_size(host, &what, &metadata)?;
+    let known = host.store.known_source(path, &metadata);
+    if let Some(found) = known.and_then(|digest| Some((digest, host.store.component(&digest)?))) {
+        return Ok(found);
     }
-    std::fs::read(path).map_err(|error| Error::io(what, error))
+    let bytes = std::fs::read(path).map_err(|error| Error::io(what, error))?;
+    let (digest, record) = examined(host, name, &bytes)?;
+    host.store.note_source(path, &metadata, digest);
+    Ok((digest, record))
 }
 
-fn unlinkable(path: &Path, offer: &Offer, error: &wasmtime::Error) -> Error {
+/// What is known of a component, found out now if it was not before.
+fn examined(host: &HostInner, name: &str, bytes: &[u8]) -> Result<(Digest, ComponentRecord)> {
+    let digest = Digest::of(bytes);
+    if let Some(record) = host.store.component(&digest) {
+        return Ok((digest, record));
+    }
+    host.store.keep_bytes(&digest, bytes).map_err(|error| Error::io(format!("the cache, for `{name}`"), error))?;
+    host.perform(&Order { name: name.to_owned(), component: digest, task: Task::Examine })?;
+    let record = host.store.component(&digest);
+    Ok((digest, record.ok_or_else(|| Error::internal("the record of a component is gone right after it was written"))?))
+}
+
+fn check_size(host: &HostInner, what: &str, metadata: &Metadata) -> Result<()> {
+    let max = host.config.max_component_bytes;
+    if metadata.len() <= max {
+        return Ok(());
+    }
+    let message =
+        format!("{what} has {} bytes and may have {max}; the setting is `max-component-bytes`", metadata.len());
+    Err(Error::new(ErrorKind::TooLarge, message).with_limit("max-component-bytes", max.to_string()))
+}
+
+fn unlinkable_because(name: &str, offer: &Offer, reason: &str) -> Error {
     let missing = offer.missing_imports();
     Error::bad_request(if missing.is_empty() {
-        format!("`{}` cannot be linked: {error:#}", path.display())
+        format!("`{name}` cannot be linked: {reason}")
     } else {
-        format!("`{}` imports `{}`, which this host does not have", path.display(), missing.join("`, `"))
+        format!("`{name}` imports `{}`, which this host does not have", missing.join("`, `"))
     })
 }

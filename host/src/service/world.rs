@@ -91,7 +91,7 @@ fn mounted(class: &str, mount: &MountEntry, config: &HostConfig) -> Result<Direc
         )
         .with_limit("allow-mount", allowed(config.allow_mounts.iter().map(|path| path.to_str().unwrap_or("?")))));
     }
-    Ok(Directory { host, guest: guest.to_owned(), writable: mount.write, is_mount: true, keeps: None })
+    Ok(Directory { writable: mount.write, is_mount: true, ..Directory::own(host, guest) })
 }
 
 fn allowed<'a>(names: impl Iterator<Item = &'a str>) -> String {
@@ -157,15 +157,7 @@ fn top_directories(root: &Path, files: &[FileEntry]) -> Vec<Directory> {
             tops.push(top);
         }
     }
-    tops.iter()
-        .map(|top| Directory {
-            host: root.join(top),
-            guest: format!("/{}", top.display()),
-            writable: false,
-            is_mount: false,
-            keeps: None,
-        })
-        .collect()
+    tops.iter().map(|top| Directory::own(root.join(top), format!("/{}", top.display()))).collect()
 }
 
 #[cfg(all(test, unix))]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use wasmtime_wasi::{FsPerms, HostMonotonicClock, WasiCtx};
 
@@ -16,7 +17,7 @@ use crate::config::InstanceLimits;
 use crate::error::{Error, ErrorKind, Result};
 
 /// What the instances of one class see of the world; the same for each of them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct WasiSpec {
     pub(crate) env: Vec<(String, String)>,
     pub(crate) directories: Vec<Directory>,
@@ -29,7 +30,7 @@ pub(crate) struct WasiSpec {
 }
 
 /// A directory of the host under a name of the guest's.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Directory {
     pub(crate) host: PathBuf,
     pub(crate) guest: String,
@@ -37,11 +38,20 @@ pub(crate) struct Directory {
     /// Whether it is the host's own, and nothing that travels with the app: `build` finds it empty.
     pub(crate) is_mount: bool,
     /// Removed with the last instance that has it.
+    #[serde(skip)]
     pub(crate) keeps: Option<Arc<TempDir>>,
 }
 
+impl Directory {
+    /// One that travels with the app, to read from.
+    pub(crate) fn own(host: PathBuf, guest: impl Into<String>) -> Self {
+        Self { host, guest: guest.into(), writable: false, is_mount: false, keeps: None }
+    }
+}
+
 /// Where the guest's standard streams lead.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Stdio {
     /// Input is closed, output becomes log lines.
     #[default]

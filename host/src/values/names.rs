@@ -5,10 +5,12 @@
 
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
+
 use super::error::shorten;
 
 /// Names in the order of their declaration.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Names(Box<[Box<str>]>);
 
 /// The most names an error lists.

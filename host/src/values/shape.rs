@@ -6,12 +6,14 @@
 
 use std::ops::RangeInclusive;
 
+use serde::{Deserialize, Serialize};
 use wasmtime::component::{Type, Val};
 
 use super::names::Names;
 
 /// The type of a value.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Shape {
     /// No value at all: a function without a result, a case without a payload. WIT writes `_` or nothing.
     Unit,
@@ -39,7 +41,8 @@ pub(crate) enum Shape {
 }
 
 /// The integer types.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Int {
     S8,
     U8,

@@ -20,7 +20,7 @@ const OF_THE_BUILDER: &[&str] = &[
 ];
 
 /// Where the builder is.
-const BUILDER: &str = "host/src/service.rs";
+const BUILDER: &str = "host/src/service/builder.rs";
 
 const SOURCES: &str = "host/src/";
 
@@ -156,6 +156,6 @@ mod of_itself {
             serde_json::json!({"properties": {"a": {"properties": {"b": 1}}}, "any": [{"properties": {"c": 1}}]});
         assert_eq!(keys(&schema), ["a", "b", "c"].map(str::to_owned).into());
         let files = files(&[(BUILDER, "pub fn max_handles(mut self, handles: usize) -> Self {")]);
-        assert_found(&unbuilt(&files, &["max-handles", "max-hands"]), &["host/src/service.rs:1: `max-hands`"]);
+        assert_found(&unbuilt(&files, &["max-handles", "max-hands"]), &["host/src/service/builder.rs:1: `max-hands`"]);
     }
 }

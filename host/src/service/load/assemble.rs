@@ -3,30 +3,31 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
-use wasmtime::component::InstancePre;
 
 use super::super::Host;
 use super::super::app::{AppInner, unknown};
 use super::super::class::{Class, ClassInner};
+use super::super::code::ComponentCode;
 use super::super::entrypoint::EntrypointInner;
 use super::super::inspect::ComponentReport;
 use super::super::keeper::ClassKeeper;
-use super::super::prepared::{Build, Image, Prepared};
+use super::super::plan::{BuildHook, Plan};
+use super::super::prepared::{Build, Prepared, snapshot_key};
 use super::super::world::World;
 use super::Loaded;
 use super::names::as_bad_request;
-use crate::artifact::Digest;
+use crate::artifact::BuildOrder;
 use crate::component::hooks::{self, Sorted, Wish, Wishes};
 use crate::component::{Entrypoint, Handler, Interface, Offer};
-use crate::engine::EngineKind;
 use crate::error::{Error, ErrorKind, Result};
-use crate::instance::{Blueprint, Bounds, Setup};
+use crate::instance::Bounds;
 use crate::manifest::{ClassSection, ClassSettings, ComponentEntry, FileEntry, Manifest, Origin, Section};
 use crate::pool::{self, Pools};
-use crate::state::{OutputOrigin, State, Turns, WasiSpec};
+use crate::state::{OutputOrigin, Turns, WasiSpec};
 use crate::values::{Limits, Signature, What};
 
 /// What of a class's settings its `build` hook can see. Where it is the same, one run serves all.
@@ -67,9 +68,9 @@ pub(super) fn add_component(
     component: Loaded,
     names: Vec<String>,
 ) -> Result<()> {
-    let Loaded { entry, artifact, offer, section, pre, size_bytes, bytes } = component;
+    let Loaded { entry, offer, section, size_bytes, code, linkable } = component;
     let (host, turns) = (app.host.clone(), app.turns.clone());
-    app.components.push(ComponentReport::new(&entry, &artifact, &offer, size_bytes));
+    app.components.push(ComponentReport::new(&host, &entry, &code, &offer, size_bytes));
     let Offer { interfaces, entrypoint, handler, .. } = offer;
 
     let mut drafts = Vec::with_capacity(interfaces.len());
@@ -89,16 +90,13 @@ pub(super) fn add_component(
         });
     }
     let builds = drafts.iter().filter_map(|draft| Some((draft.export.clone(), draft.sorted.build.clone()?)));
-    let (exports, builds): (Vec<_>, Vec<_>) = builds.unzip();
+    let builds: Arc<[BuildHook]> = builds.collect();
     let of_component = Shared {
         host: &host,
         app: app.name.clone(),
         entry: &entry,
-        pre: &pre,
-        bytes: &bytes,
-        digest: artifact.digest,
-        kind: artifact.kind,
-        exports: &exports,
+        code: &code,
+        linkable: &linkable,
         builds: &builds,
         turns: &turns,
         made: RefCell::default(),
@@ -154,13 +152,10 @@ struct Shared<'a> {
     host: &'a Host,
     app: String,
     entry: &'a ComponentEntry,
-    pre: &'a Result<InstancePre<State>>,
-    bytes: &'a Arc<[u8]>,
-    digest: Digest,
-    kind: EngineKind,
-    /// The interfaces of the `build` hooks.
-    exports: &'a [Option<String>],
-    builds: &'a [Arc<crate::component::Function>],
+    code: &'a Arc<ComponentCode>,
+    /// Whether instances can be made of it here.
+    linkable: &'a Result<()>,
+    builds: &'a Arc<[BuildHook]>,
     turns: &'a Turns,
     /// The runs of `build` so far, one for all that see the same of the world.
     made: RefCell<Vec<(Seen, Arc<Build>)>>,
@@ -183,14 +178,15 @@ impl Shared<'_> {
         check_methods(&name, &sorted, &uncallable, &settings)?;
         let world = World::new(&name, &settings, &self.host.inner.config).map(Arc::new);
         let build = self.build(&name, &settings, &world)?;
-        let blueprint = Blueprint {
+        let plan = Arc::new(Plan {
+            export: export.clone(),
             enter: sorted.enter.clone(),
             exit: sorted.exit.clone(),
             methods: sorted.methods.clone(),
-            ..self.blueprint(&settings, &world.as_deref().map_err(Error::clone), build.as_deref())
-        };
-        let blueprint = Arc::new(blueprint);
-        let prepared = Arc::new(Prepared::new(blueprint.clone(), export.clone(), build));
+            ..self.plan(&settings, world.as_deref().map_err(Error::clone))
+        });
+        let (code, made) = (self.code.clone(), OnceCell::new());
+        let prepared = Arc::new(Prepared { plan: plan.clone(), code, build, made });
         let pools = self.pools(app, &name, &settings, prepared, &parameters)?;
         let metrics = self.host.inner.metrics.class(app, &name);
         let inner = ClassInner {
@@ -200,7 +196,7 @@ impl Shared<'_> {
             export,
             component: self.entry.name.clone(),
             settings,
-            blueprint,
+            plan,
             hooks: sorted,
             parameters,
             arguments,
@@ -221,7 +217,7 @@ impl Shared<'_> {
         prepared: Arc<Prepared>,
         parameters: &Signature,
     ) -> Result<Pools<ClassKeeper>> {
-        if settings.concurrency > 1 && !prepared.base.methods.iter().any(|method| method.is_async) {
+        if settings.concurrency > 1 && !prepared.plan.methods.iter().any(|method| method.is_async) {
             return Err(Error::bad_request(format!(
                 "`class.{class}.concurrency` = {}: calls share an instance only where methods are `async func`, and this \
                  class has none",
@@ -255,73 +251,80 @@ impl Shared<'_> {
             Entrypoint::Command { .. } | Entrypoint::Unusable(_) => Signature::from_shapes(What::Argument, []),
         };
         let world = World::new(&self.entry.name, &settings, &self.host.inner.config);
-        let blueprint = self.blueprint(&settings, &world.as_ref().map_err(Error::clone), None);
-        let blueprint = Arc::new(blueprint);
+        let mut plan = self.plan(&settings, world.as_ref().map_err(Error::clone));
+        if let Entrypoint::Main(main) = &entrypoint {
+            plan.methods.push(Arc::new(main.clone()));
+        }
         let (component, entrypoint) = (self.entry.name.clone(), Arc::new(entrypoint));
-        Ok(EntrypointInner { component, entrypoint, arguments, settings, blueprint, _world: world.ok() })
+        let code = self.code.clone();
+        Ok(EntrypointInner { component, entrypoint, arguments, settings, plan, code, _world: world.ok() })
     }
 
     /// The run of `build` for a class; that of another class if it sees the same of the world.
     fn build(&self, class: &str, settings: &ClassSettings, world: &Result<Arc<World>>) -> Result<Option<Arc<Build>>> {
-        let (Ok(world), Ok(_), false) = (world, self.pre, self.builds.is_empty()) else { return Ok(None) };
+        let (Ok(world), Ok(()), false) = (world, self.linkable, self.builds.is_empty()) else { return Ok(None) };
         let seen = Seen::new(settings, &world.spec);
         let mut made = self.made.borrow_mut();
         if let Some((_, build)) = made.iter().find(|(other, _)| *other == seen) {
             return Ok(Some(build.clone()));
         }
-        let origin = OutputOrigin {
-            app: self.app.clone(),
-            class: class.to_owned(),
-            parameters: String::new(),
-            instance: "build".to_owned(),
+        let host = &self.host.inner;
+        let hooks: Vec<_> = self.builds.iter().map(|(export, hook)| (export.clone(), hook.name.clone())).collect();
+        let key = snapshot_key(&host.store, self.code, &hooks, &world.spec, settings.memory_bytes);
+        let order = BuildOrder {
+            key: key.map_err(|error| Error::io("what `build` sees", error))?,
+            kind: self.code.kind,
+            hooks,
+            wasi: world.spec.clone(),
+            bounds: self.bounds(settings),
+            origin: OutputOrigin {
+                app: self.app.clone(),
+                class: class.to_owned(),
+                parameters: String::new(),
+                instance: "build".to_owned(),
+            },
+            output: host.config.output,
         };
         let build = Arc::new(Build {
-            host: Arc::downgrade(&self.host.inner),
-            component: self.bytes.clone(),
-            digest: self.digest,
-            kind: self.kind,
-            path: self.entry.source.clone(),
-            origin,
-            blueprint: self.blueprint(settings, &Ok(world), None),
-            exports: self.exports.to_vec(),
-            image: Image::new()?,
+            code: self.code.clone(),
+            order,
             _world: world.clone(),
             ready: OnceCell::new(),
+            is_fallback_told: AtomicBool::new(false),
+            is_rebuilt: AtomicBool::new(false),
         });
         made.push((seen, build.clone()));
         Ok(Some(build))
     }
 
-    /// A blueprint of an instance that is entered for no class.
-    fn blueprint(&self, settings: &ClassSettings, world: &Result<&World>, build: Option<&Build>) -> Blueprint {
+    /// The plan of an instance that is entered for no class.
+    fn plan(&self, settings: &ClassSettings, world: Result<&World>) -> Plan {
         let host = &self.host.inner;
-        let setup = match (self.pre, world) {
-            (Ok(pre), Ok(world)) => {
-                let mut wasi = world.spec.clone();
-                wasi.directories.extend(build.map(|build| build.image.directory()));
-                Ok(Setup { pre: pre.clone(), wasi, handles: None })
-            }
-            (Err(error), _) | (_, Err(error)) => Err(error.clone()),
-        };
-        Blueprint {
-            setup,
-            builds: self.builds.to_vec(),
+        Plan {
+            wasi: self.linkable.clone().and(world.map(|world| world.spec.clone())),
+            export: None,
+            builds: self.builds.clone(),
             enter: None,
             exit: None,
             methods: Vec::new(),
-            bounds: Bounds {
-                memory_bytes: settings.memory_bytes,
-                max_instances: host.config.max_instances,
-                build_timeout: settings.build_timeout,
-                enter_timeout: settings.enter_timeout,
-                method_timeout: settings.timeout,
-                exit_timeout: settings.exit_timeout,
-                values: limits(settings),
-                instance: host.config.instance,
-            },
-            ticker: host.engines.ticker().clone(),
+            bounds: self.bounds(settings),
+            ticker: host.linkers.engines().ticker().clone(),
             turns: self.turns.clone(),
             stop: host.drain.stop_token().clone(),
+        }
+    }
+
+    fn bounds(&self, settings: &ClassSettings) -> Bounds {
+        let host = &self.host.inner.config;
+        Bounds {
+            memory_bytes: settings.memory_bytes,
+            max_instances: host.max_instances,
+            build_timeout: settings.build_timeout,
+            enter_timeout: settings.enter_timeout,
+            method_timeout: settings.timeout,
+            exit_timeout: settings.exit_timeout,
+            values: limits(settings),
+            instance: host.instance,
         }
     }
 }

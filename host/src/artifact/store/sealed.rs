@@ -1,0 +1,74 @@
+//! Records: JSON with a seal over its very bytes, made with the secret of the store.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::files::{damaged, write_new};
+use super::{FORMAT, Store};
+
+#[derive(Serialize, Deserialize)]
+struct Sealed<B> {
+    format: u32,
+    seal: String,
+    body: B,
+}
+
+impl Store {
+    /// The text of a record. `what` says which kind it is, so that one cannot stand for another.
+    pub(super) fn seal<T: Serialize>(&self, what: &str, body: &T) -> io::Result<String> {
+        let body = RawValue::from_string(serde_json::to_string(body)?)?;
+        let seal = self.seal_of(what, body.get());
+        Ok(serde_json::to_string(&Sealed { format: FORMAT, seal, body })?)
+    }
+
+    /// Reads the text of a record.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData`: it is not what was written here.
+    pub(super) fn unseal<T: DeserializeOwned>(&self, what: &str, text: &[u8]) -> io::Result<T> {
+        let not_ours = |_| damaged("its record is not what was written");
+        let sealed: Sealed<&RawValue> = serde_json::from_slice(text).map_err(not_ours)?;
+        if sealed.format != FORMAT || sealed.seal != self.seal_of(what, sealed.body.get()) {
+            return Err(damaged("its record is not what was written"));
+        }
+        serde_json::from_str(sealed.body.get()).map_err(not_ours)
+    }
+
+    /// Reads a record; `None` where there is none, or not what was written, which is told and the record set aside.
+    pub(super) fn read_record<T: DeserializeOwned>(&self, what: &str, path: &Path) -> Option<T> {
+        let read = fs::read(path).and_then(|text| self.unseal(what, &text));
+        match read {
+            Ok(record) => Some(record),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                tracing::warn!(file = %path.display(), %error, "a record in the cache was damaged: it is set aside");
+                // Anything else may be a passing trouble of this process, and others use it.
+                if error.kind() == io::ErrorKind::InvalidData {
+                    set_aside(path);
+                }
+                None
+            }
+        }
+    }
+
+    pub(super) fn write_record<T: Serialize>(&self, what: &str, path: &Path, body: &T) -> io::Result<()> {
+        write_new(path, self.seal(what, body)?.as_bytes(), &self.staging)
+    }
+
+    fn seal_of(&self, what: &str, body: &str) -> String {
+        self.secret.keyed(format!("{what}\n{body}").as_bytes()).to_hex().to_string()
+    }
+}
+
+/// Gives a damaged file another name, for whoever wants to know what happened to it.
+pub(super) fn set_aside(path: &Path) {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".quarantine");
+    let _ = fs::rename(path, name);
+}

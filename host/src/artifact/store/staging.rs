@@ -1,0 +1,104 @@
+//! Where things are written before they have their names: a directory for each process, locked for as long as it lives.
+//!
+//! Whatever lies in a directory that nobody holds locked was left by a process that is gone, and is removed by the next one.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use tempfile::{NamedTempFile, TempDir};
+
+use super::files::make_private_dir;
+
+const DIR: &str = "staging";
+/// The file in each directory that its process holds locked.
+const OWNER: &str = "owner";
+/// Held by whoever makes or removes directories here.
+const GATE: &str = "gate";
+
+/// The staging area of one process.
+pub(super) struct Staging {
+    gate: PathBuf,
+    dir: TempDir,
+    /// Locked until the process ends, in whatever way.
+    _owner: File,
+}
+
+/// Held by one process at a time; given back when it is dropped.
+pub(super) struct Alone(#[expect(dead_code, reason = "holds the lock")] File);
+
+impl Staging {
+    /// Makes a directory for this process, and removes those of processes that are gone.
+    pub(super) fn open(root: &Path) -> io::Result<Self> {
+        let area = root.join(DIR);
+        make_private_dir(&area)?;
+        let gate = area.join(GATE);
+        let _alone = Alone::wait(&gate)?;
+        remove_abandoned(&area);
+        let dir = tempfile::Builder::new().prefix("process-").tempdir_in(&area)?;
+        let owner = File::create_new(dir.path().join(OWNER))?;
+        flock(&owner, FlockOperation::LockExclusive)?;
+        Ok(Self { gate, dir, _owner: owner })
+    }
+
+    /// Waits until no other process is in here.
+    pub(super) fn alone(&self) -> io::Result<Alone> {
+        Alone::wait(&self.gate)
+    }
+
+    pub(super) fn file(&self) -> io::Result<NamedTempFile> {
+        NamedTempFile::new_in(self.dir.path())
+    }
+
+    pub(super) fn dir(&self, prefix: &str) -> io::Result<TempDir> {
+        tempfile::Builder::new().prefix(prefix).tempdir_in(self.dir.path())
+    }
+}
+
+impl Alone {
+    fn wait(gate: &Path) -> io::Result<Self> {
+        let gate = File::options().create(true).truncate(false).write(true).open(gate)?;
+        flock(&gate, FlockOperation::LockExclusive)?;
+        Ok(Self(gate))
+    }
+}
+
+fn remove_abandoned(area: &Path) {
+    for entry in fs::read_dir(area).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if !path.is_dir() {
+            continue;
+        }
+        // A directory without the file was made by a process that went before it made that.
+        let is_abandoned = match File::open(path.join(OWNER)) {
+            Ok(owner) => flock(&owner, FlockOperation::NonBlockingLockExclusive).is_ok(),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        if is_abandoned && let Err(error) = fs::remove_dir_all(&path) {
+            tracing::warn!(path = %path.display(), %error, "what another process left half done could not be removed");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_left_is_removed_by_the_next_and_what_others_write_is_not() {
+        let root = tempfile::tempdir().unwrap();
+        let living = Staging::open(root.path()).unwrap();
+        let written = living.dir("a-").unwrap();
+        let gone = Staging::open(root.path()).unwrap();
+        fs::write(gone.dir.path().join("half"), "done").unwrap();
+        let left = gone.dir.path().to_owned();
+        // As at the end of a process: the lock goes, the files stay.
+        let Staging { dir, _owner, .. } = gone;
+        let _ = dir.keep();
+        drop(_owner);
+        Staging::open(root.path()).unwrap();
+        assert!(!left.exists());
+        assert!(written.path().exists());
+    }
+}
