@@ -37,7 +37,7 @@ use crate::error::Result;
 use crate::linker;
 use crate::pool::Budget;
 use crate::snapshot::SnapshotStore;
-use crate::state::{GuestOutput, State, TracingOutput};
+use crate::state::{GuestOutput, Scratch, State, TracingOutput};
 
 pub(crate) use answer::Answer;
 pub use answer::InstanceId;
@@ -78,6 +78,7 @@ struct HostInner {
     linkers: [OnceLock<Linkers>; 2],
     cache: Option<CompileCache>,
     snapshots: Option<SnapshotStore>,
+    scratch: Arc<Scratch>,
     output: OutputListener,
     drain: Drain,
     instances: instance::Registry,
@@ -207,6 +208,7 @@ impl Host {
         self.inner.drain.run(drain_timeout).await;
         tokio::join!(self.inner.instances.exit_all(), self.inner.budget.exit_all());
         self.inner.drain.wait_for_drivers().await;
+        self.inner.scratch.finish().await;
     }
 }
 
@@ -262,12 +264,14 @@ impl HostBuilder {
             _ => None,
         };
         let budget = Budget::new(self.pool_limits());
+        let scratch = Scratch::new(self.config.scratch_dir.clone());
         let inner = HostInner {
             config: self.config,
             engines,
             linkers: Default::default(),
             cache,
             snapshots,
+            scratch,
             output: OutputListener(self.output),
             drain: Drain::default(),
             instances: instance::Registry::default(),
@@ -362,6 +366,29 @@ impl HostBuilder {
         self
     }
 
+    /// Sets how many files, directories and links an instance may have below its `/tmp`. Default 100,000. Each also takes 4 KiB
+    /// of the setting `tmp`, beside its bytes.
+    #[must_use]
+    pub fn max_tmp_files(mut self, files: u64) -> Self {
+        self.config.instance.max_tmp_files = files;
+        self
+    }
+
+    /// Sets how many bytes `build` may leave below `/image`, where each file, directory and link takes 4 KiB beside its bytes.
+    /// Default 1 GiB.
+    #[must_use]
+    pub fn max_image_bytes(mut self, bytes: u64) -> Self {
+        self.config.instance.max_image_bytes = bytes;
+        self
+    }
+
+    /// Sets how many files, directories and links `build` may leave below `/image`. Default 100,000.
+    #[must_use]
+    pub fn max_image_files(mut self, files: u64) -> Self {
+        self.config.instance.max_image_files = files;
+        self
+    }
+
     /// Sets how many random bytes a guest may ask for at once. Default 1 MiB.
     #[must_use]
     pub fn max_random_bytes(mut self, bytes: u64) -> Self {
@@ -397,6 +424,14 @@ impl HostBuilder {
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.config.drain_timeout = timeout;
+        self
+    }
+
+    /// Keeps what instances write to their `/tmp` below this directory, in one of the host's own that goes with it. Default: the
+    /// system's directory for temporary files.
+    #[must_use]
+    pub fn scratch_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.config.scratch_dir = Some(dir.into());
         self
     }
 

@@ -72,6 +72,8 @@ struct Sight<'a> {
     hooks: Vec<(Option<&'a str>, &'a str)>,
     env: &'a [(String, String)],
     directories: Vec<SeenDirectory<'a>>,
+    /// The size of its `/tmp`, which is a directory too.
+    tmp_bytes: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -169,6 +171,7 @@ impl Image {
             guest: Self::NAME.to_owned(),
             writable: true,
             is_mount: false,
+            is_bounded: true,
             keeps: Some(Arc::new(dir)),
         })
     }
@@ -180,6 +183,7 @@ impl Image {
             guest: Self::NAME.to_owned(),
             writable: false,
             is_mount: false,
+            is_bounded: false,
             keeps: None,
         }
     }
@@ -196,7 +200,7 @@ impl Image {
             mount.host = self.nothing.path().to_owned();
             mount.writable = false;
         }
-        wasi.directories.push(Directory { writable: true, ..self.directory() });
+        wasi.directories.push(Directory { writable: true, is_bounded: true, ..self.directory() });
         wasi
     }
 }
@@ -314,6 +318,7 @@ impl Build {
             hooks: hooks.map(|(build, export)| (export.as_deref(), build.name.as_str())).collect(),
             env: &wasi.env,
             directories,
+            tmp_bytes: wasi.tmp.as_ref().map(|tmp| tmp.bytes),
         })
     }
 

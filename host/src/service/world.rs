@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use super::HostInner;
 use crate::config::HostConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{ClassSettings, EnvValue, FileEntry, MountEntry};
-use crate::state::{Directory, WasiSpec};
+use crate::state::{Directory, Tmp, WasiSpec};
 
 /// Entries of directories given in `files`, at most.
 const MAX_FILES: usize = 100_000;
@@ -31,8 +32,10 @@ impl World {
     ///
     /// `forbidden` for a variable or directory that was not allowed, `not-found` for a file that is not there; each names
     /// the setting and what would allow it.
-    pub(super) fn new(class: &str, settings: &ClassSettings, config: &HostConfig) -> Result<Self> {
-        let mut spec = WasiSpec { env: environment(class, settings, config)?, ..WasiSpec::default() };
+    pub(super) fn new(class: &str, settings: &ClassSettings, host: &HostInner) -> Result<Self> {
+        let config = &host.config;
+        let tmp = settings.tmp_bytes.map(|bytes| Tmp { bytes, scratch: host.scratch.clone() });
+        let mut spec = WasiSpec { env: environment(class, settings, config)?, tmp, ..WasiSpec::default() };
         let files = lay_out(class, &settings.files)?;
         if let Some(dir) = &files {
             spec.directories = top_directories(dir.path(), &settings.files);
@@ -91,7 +94,7 @@ fn mounted(class: &str, mount: &MountEntry, config: &HostConfig) -> Result<Direc
         )
         .with_limit("allow-mount", allowed(config.allow_mounts.iter().map(|path| path.to_str().unwrap_or("?")))));
     }
-    Ok(Directory { host, guest: guest.to_owned(), writable: mount.write, is_mount: true, keeps: None })
+    Ok(Directory { host, guest: guest.to_owned(), writable: mount.write, is_mount: true, is_bounded: false, keeps: None })
 }
 
 fn allowed<'a>(names: impl Iterator<Item = &'a str>) -> String {
@@ -163,6 +166,7 @@ fn top_directories(root: &Path, files: &[FileEntry]) -> Vec<Directory> {
             guest: format!("/{}", top.display()),
             writable: false,
             is_mount: false,
+            is_bounded: false,
             keeps: None,
         })
         .collect()
