@@ -94,7 +94,14 @@ fn mounted(class: &str, mount: &MountEntry, config: &HostConfig) -> Result<Direc
         )
         .with_limit("allow-mount", allowed(config.allow_mounts.iter().map(|path| path.to_str().unwrap_or("?")))));
     }
-    Ok(Directory { host, guest: guest.to_owned(), writable: mount.write, is_mount: true, is_bounded: false, keeps: None })
+    Ok(Directory {
+        host,
+        guest: guest.to_owned(),
+        writable: mount.write,
+        is_mount: true,
+        is_bounded: false,
+        keeps: None,
+    })
 }
 
 fn allowed<'a>(names: impl Iterator<Item = &'a str>) -> String {

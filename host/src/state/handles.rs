@@ -93,7 +93,11 @@ impl State {
         let mut rep = 0;
         while open.len() + pollables.len() < occupied {
             if let Ok(entry) = self.table.get_any_mut(rep) {
-                match self.streams.as_ref().map_or(Kind::Unknown, |streams| kind(entry, streams, &given, (spec, &self.bounds))) {
+                match self
+                    .streams
+                    .as_ref()
+                    .map_or(Kind::Unknown, |streams| kind(entry, streams, &given, (spec, &self.bounds)))
+                {
                     Kind::Thing(thing) => open.push(Open { rep, thing }),
                     Kind::Pollable(address) => pollables.push((rep, address)),
                     Kind::Other(what) => return Err(what),
@@ -176,10 +180,14 @@ impl State {
 
     /// The directories that the instance was given, in order.
     pub(super) fn given_directories(&mut self) -> wasmtime::Result<Vec<Arc<std::fs::File>>> {
-        let given = preopens::Host::get_directories(&mut self.filesystem())?;
+        // In a table of its own: numbers that were used and freed would come in another order than the guest's.
+        let guests = std::mem::take(&mut self.table);
+        let given = preopens::Host::get_directories(&mut self.filesystem());
+        let mut own = std::mem::replace(&mut self.table, guests);
+        let given = given?;
         let mut files = Vec::with_capacity(given.len());
         for (directory, _) in given {
-            if let Descriptor::Dir(dir) = self.table.delete(directory)? {
+            if let Descriptor::Dir(dir) = own.delete(directory)? {
                 files.push(dir.dir);
             }
         }

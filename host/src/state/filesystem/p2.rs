@@ -121,9 +121,7 @@ impl HostDescriptor for Filesystem<'_> {
     async fn rename_at(&mut self, handle: Handle, path: String, new_handle: Handle, new_path: String) -> FsResult<()> {
         match Pair::of(self.dir(&handle)?, self.dir(&new_handle)?) {
             Pair::Unbounded => self.wasi.rename_at(handle, path, new_handle, new_path).await,
-            Pair::In(tree, from, to) => {
-                tree.change(move |change| change.rename((&from, path), (&to, new_path))).await
-            }
+            Pair::In(tree, from, to) => tree.change(move |change| change.rename((&from, path), (&to, new_path))).await,
             Pair::Apart => Err(ErrorCode::CrossDevice.into()),
         }
     }

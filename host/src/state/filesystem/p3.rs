@@ -145,9 +145,7 @@ impl HostDescriptorWithStore<State> for BoundedFilesystem {
     ) -> FilesystemResult<()> {
         let pair = on(store, |files| Ok(Pair::of(files.dir(&handle)?, files.dir(&new_handle)?)));
         match pair.map_err(failed)? {
-            Pair::Unbounded => {
-                WasiFilesystem::link_at(&wasi(store), handle, at, path, new_handle, new_path).await
-            }
+            Pair::Unbounded => WasiFilesystem::link_at(&wasi(store), handle, at, path, new_handle, new_path).await,
             Pair::In(tree, from, to) => {
                 let flags = path_flags(at);
                 let linked = tree.change(move |change| change.link(flags, (&from, path), (&to, new_path))).await;

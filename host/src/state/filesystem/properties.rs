@@ -18,23 +18,22 @@ use super::tree::{Tree, measure};
 use crate::config::OutputLimits;
 use crate::state::output::{Output, OutputOrigin, TracingOutput};
 
-const BOUND: Bound = Bound {
-    bytes: Limit { most: 8 * NAME_BYTES, setting: "tmp" },
-    files: Limit { most: 6, setting: "max-tmp-files" },
-};
+const BOUND: Bound =
+    Bound { bytes: Limit { most: 8 * NAME_BYTES, setting: "tmp" }, files: Limit { most: 6, setting: "max-tmp-files" } };
 
 /// A bounded directory, and what a guest has open there.
-struct Sandbox {
+pub(super) struct Sandbox {
     home: TempDir,
     root: Dir,
-    tree: Arc<Tree>,
+    pub(super) tree: Arc<Tree>,
     open: Vec<Arc<File>>,
 }
 
 impl Sandbox {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
-        let root = Dir::new(File::open(home.path()).unwrap(), FsPerms::ReadWrite, OpenMode::READ | OpenMode::WRITE, false);
+        let root =
+            Dir::new(File::open(home.path()).unwrap(), FsPerms::ReadWrite, OpenMode::READ | OpenMode::WRITE, false);
         let output = Output::new(OutputOrigin::default(), Arc::new(TracingOutput), OutputLimits::default());
         let tree = Tree::new(root.dir.clone(), home.path(), BOUND, "/tmp", output).unwrap();
         Self { home, root, tree, open: Vec::new() }
@@ -51,6 +50,17 @@ impl Sandbox {
             self.open.push(file.file);
         }
         Ok(())
+    }
+
+    /// Creates a file, open in the hands of the test.
+    pub(super) fn create(&mut self, path: &str) -> Arc<File> {
+        self.open(path, OpenFlags::CREATE).unwrap();
+        self.open.pop().unwrap()
+    }
+
+    /// The bytes that one file may have.
+    pub(super) fn room_bytes(&self) -> usize {
+        usize::try_from(BOUND.bytes.most - self.tree.used().names.max(1) * NAME_BYTES).unwrap()
     }
 
     /// What is there, by a walk and by asking what is open without a name.
@@ -113,7 +123,8 @@ fn run(sandbox: &mut Sandbox, step: Step) {
         Step::Close(at) if !sandbox.open.is_empty() => drop(sandbox.open.swap_remove(at % sandbox.open.len())),
         Step::Close(_) => {}
         Step::Write(at, place, bytes) => {
-            let _ = file(sandbox, at).map(|file| sandbox.change(|change, _| change.write(&file, place, &vec![7; bytes])));
+            let _ =
+                file(sandbox, at).map(|file| sandbox.change(|change, _| change.write(&file, place, &vec![7; bytes])));
         }
         Step::SetSize(at, bytes) => {
             let _ = file(sandbox, at).map(|file| sandbox.change(|change, _| change.set_size(&file, bytes)));
@@ -162,10 +173,9 @@ fn is_full<T>(result: FsResult<T>) -> bool {
 #[test]
 fn what_is_freed_can_be_used_again() {
     let mut sandbox = Sandbox::new();
-    let room = BOUND.bytes.most - NAME_BYTES;
+    let room = sandbox.room_bytes() as u64;
     for _ in 0..3 {
-        sandbox.open("a", OpenFlags::CREATE).unwrap();
-        let file = sandbox.open.pop().unwrap();
+        let file = sandbox.create("a");
         sandbox.change(|change, _| change.set_size(&file, room)).unwrap();
         assert!(is_full(sandbox.open("b", OpenFlags::CREATE)));
         sandbox.change(|change, root| change.unlink(root, "a".to_owned())).unwrap();
@@ -178,9 +188,8 @@ fn what_is_freed_can_be_used_again() {
 #[test]
 fn a_write_that_does_not_fit_is_cut_and_the_next_one_refused() {
     let mut sandbox = Sandbox::new();
-    sandbox.open("a", OpenFlags::CREATE).unwrap();
-    let file = sandbox.open.pop().unwrap();
-    let room = usize::try_from(BOUND.bytes.most - NAME_BYTES).unwrap();
+    let file = sandbox.create("a");
+    let room = sandbox.room_bytes();
     let (written, result) = sandbox.change(|change, _| change.write_all(&file, At::End, &vec![1; room + 1]));
     assert_eq!((written, result.unwrap_err().kind()), (room, std::io::ErrorKind::StorageFull));
     let over = sandbox.change(|change, _| change.write(&file, At::Offset(0), &[2; 10])).unwrap();
@@ -190,8 +199,7 @@ fn a_write_that_does_not_fit_is_cut_and_the_next_one_refused() {
 #[test]
 fn a_gap_costs_what_its_bytes_would() {
     let mut sandbox = Sandbox::new();
-    sandbox.open("a", OpenFlags::CREATE).unwrap();
-    let file = sandbox.open.pop().unwrap();
+    let file = sandbox.create("a");
     let far = At::Offset(BOUND.bytes.most);
     let error = sandbox.change(|change, _| change.write(&file, far, &[1])).unwrap_err();
     assert_eq!((error.kind(), file.metadata().unwrap().len()), (std::io::ErrorKind::StorageFull, 0));

@@ -88,3 +88,38 @@ impl Pollable for FileStream {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::properties::Sandbox;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_that_finds_no_space_says_so_once_and_is_closed() {
+        let mut sandbox = Sandbox::new();
+        let file = sandbox.create("a");
+        let mut stream = FileStream::new(sandbox.tree.clone(), file.clone(), At::Offset(0));
+        let room = sandbox.room_bytes();
+        stream.blocking_write_and_flush(vec![1; room].into()).await.unwrap();
+        let error = stream.blocking_write_and_flush(Bytes::from_static(b"1")).await.unwrap_err();
+        let StreamError::LastOperationFailed(error) = error else { panic!("{error}") };
+        assert_eq!(error.downcast_ref::<io::Error>().unwrap().kind(), io::ErrorKind::StorageFull);
+        assert!(matches!(stream.check_write(), Err(StreamError::Closed)));
+        assert_eq!(file.metadata().unwrap().len(), room as u64);
+    }
+
+    #[tokio::test]
+    async fn two_streams_at_the_end_of_one_file_share_what_room_there_is() {
+        let mut sandbox = Sandbox::new();
+        let file = sandbox.create("a");
+        let mut streams = [(); 2].map(|()| FileStream::new(sandbox.tree.clone(), file.clone(), At::End));
+        let room = sandbox.room_bytes();
+        for stream in &mut streams {
+            stream.write(vec![1; room / 2 + 1].into()).unwrap();
+        }
+        let [first, second] = &mut streams;
+        tokio::join!(first.ready(), second.ready());
+        assert_eq!(streams.iter_mut().filter_map(|stream| stream.check_write().ok()).count(), 1);
+        assert_eq!(file.metadata().unwrap().len(), room as u64);
+    }
+}

@@ -103,8 +103,7 @@ impl Tree {
     }
 
     fn with(given: Arc<fs::File>, private: Option<Lazy>, ledger: Ledger, name: &str, output: Arc<Output>) -> Self {
-        let books =
-            Books { ledger, open: HashMap::new(), nameless: HashMap::new(), sweep_at: MIN_SWEEP };
+        let books = Books { ledger, open: HashMap::new(), nameless: HashMap::new(), sweep_at: MIN_SWEEP };
         let tree = Self {
             given,
             private,
@@ -305,7 +304,8 @@ impl Books {
             return;
         }
         let open: HashSet<FileId> = self.open.values().filter_map(|open| open.id).collect();
-        let closed: Vec<Charge> = self.nameless.extract_if(|id, _| !open.contains(id)).map(|(_, charge)| charge).collect();
+        let closed: Vec<Charge> =
+            self.nameless.extract_if(|id, _| !open.contains(id)).map(|(_, charge)| charge).collect();
         closed.into_iter().for_each(|charge| self.ledger.give_back(charge));
     }
 
