@@ -3,6 +3,7 @@
 //! This is the `T` of `Store<T>`. It is made for one instance, lives exactly as long as its store, and is never handed to
 //! another. It must not know hooks, classes or pools.
 
+mod filesystem;
 mod handles;
 mod input;
 mod limits;
@@ -21,19 +22,24 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::config::InstanceLimits;
+use crate::error::Error;
 
+use filesystem::Bounds;
+pub(crate) use filesystem::{Scratch, link as link_filesystem};
 use handles::Streams;
 pub(crate) use handles::{Made, Open, Standard, Thing};
 pub(crate) use limits::{MemoryLimiter, MemoryRefusal};
 pub use output::{GuestOutput, OutputLine, OutputOrigin, OutputStream};
 pub(crate) use output::{Output, TracingOutput};
 pub(crate) use turn::{Turn, Turns};
-pub(crate) use wasi::{Directory, Stdio, WasiSpec};
+pub(crate) use wasi::{Directory, Stdio, TMP, Tmp, WasiSpec};
 
 /// The data of one store.
 pub struct State {
     wasi: WasiCtx,
     table: ResourceTable,
+    /// The directories whose contents are counted.
+    bounds: Bounds,
     /// Directories of this instance alone.
     _directories: Vec<Arc<TempDir>>,
     /// The standard streams that the guest took, where a snapshot is to be made of it.
@@ -114,7 +120,7 @@ impl State {
     ///
     /// # Errors
     ///
-    /// `not-found` or `forbidden` when a directory of the specification cannot be opened.
+    /// `not-found` or `forbidden` when a directory of the specification cannot be opened, or an error of the file system.
     pub(crate) fn store(
         engine: &Engine,
         spec: &WasiSpec,
@@ -126,11 +132,12 @@ impl State {
         let streams = spec.notes_streams.then(Streams::default);
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.max_handles);
-        let state = Self {
+        let mut state = Self {
             wasi: spec.context(&output, limits, streams.as_ref())?,
             streams,
             _directories: spec.directories.iter().filter_map(|directory| directory.keeps.clone()).collect(),
             table,
+            bounds: Bounds::default(),
             #[cfg(feature = "http")]
             http: wasi::http_context(limits),
             #[cfg(feature = "http")]
@@ -140,6 +147,7 @@ impl State {
             output,
             turn: Turn::new(turns),
         };
+        state.bound(spec, limits)?;
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(limits.max_hostcall_bytes);
@@ -154,6 +162,17 @@ impl State {
             })
         });
         Ok(store)
+    }
+
+    /// Bounds the directories that are to be.
+    fn bound(&mut self, spec: &WasiSpec, limits: &InstanceLimits) -> crate::error::Result<()> {
+        if !spec.has_bounds() {
+            return Ok(());
+        }
+        let given = self.given_directories();
+        let given = given.map_err(|error| Error::internal(format!("its directories are not known: {error:#}")))?;
+        self.bounds = Bounds::new(spec, &given, limits, &self.output)?;
+        Ok(())
     }
 }
 

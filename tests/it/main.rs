@@ -6,6 +6,7 @@ mod api;
 mod call;
 mod cli;
 mod examples;
+mod files;
 mod inspect;
 mod library;
 mod lifecycle;

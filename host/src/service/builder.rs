@@ -17,7 +17,7 @@ use crate::engine::Engines;
 use crate::error::Result;
 use crate::linker::Linkers;
 use crate::pool::Budget;
-use crate::state::{GuestOutput, TracingOutput};
+use crate::state::{GuestOutput, Scratch, TracingOutput};
 
 /// The settings of a [`Host`].
 #[derive(Clone)]
@@ -54,11 +54,14 @@ impl HostBuilder {
             Some(dir) => Store::open(dir)?,
             None => Store::temporary()?,
         };
+        let below = self.config.scratch_dir.clone().unwrap_or_else(|| store.staging_home().to_owned());
+        let scratch = Scratch::new(Some(below));
         let budget = Budget::new(self.pool_limits());
         let inner = HostInner {
             config: self.config,
             linkers: Arc::new(Linkers::new(engines)),
             store: Arc::new(store),
+            scratch,
             preparer: Preparer::new(self.prepare, self.listener),
             output: OutputListener(self.output),
             drain: Drain::default(),
@@ -154,6 +157,29 @@ impl HostBuilder {
         self
     }
 
+    /// Sets how many files, directories and links an instance may have below its `/tmp`. Default 100,000. Each also takes 4 KiB
+    /// of the setting `tmp`, beside its bytes.
+    #[must_use]
+    pub fn max_tmp_files(mut self, files: u64) -> Self {
+        self.config.instance.max_tmp_files = files;
+        self
+    }
+
+    /// Sets how many bytes `build` may leave below `/image`, where each file, directory and link takes 4 KiB beside its bytes.
+    /// Default 1 GiB.
+    #[must_use]
+    pub fn max_image_bytes(mut self, bytes: u64) -> Self {
+        self.config.instance.max_image_bytes = bytes;
+        self
+    }
+
+    /// Sets how many files, directories and links `build` may leave below `/image`. Default 100,000.
+    #[must_use]
+    pub fn max_image_files(mut self, files: u64) -> Self {
+        self.config.instance.max_image_files = files;
+        self
+    }
+
     /// Sets how many random bytes a guest may ask for at once. Default 1 MiB.
     #[must_use]
     pub fn max_random_bytes(mut self, bytes: u64) -> Self {
@@ -189,6 +215,14 @@ impl HostBuilder {
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.config.drain_timeout = timeout;
+        self
+    }
+
+    /// Keeps what instances write to their `/tmp` below this directory, in one of the host's own that goes with it. Default:
+    /// the cache directory, where the next process removes what one that was killed left.
+    #[must_use]
+    pub fn scratch_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.config.scratch_dir = Some(dir.into());
         self
     }
 

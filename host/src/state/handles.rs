@@ -18,6 +18,7 @@ use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable};
 
 use super::State;
+use super::filesystem::Bounds;
 use super::wasi::WasiSpec;
 
 /// A standard stream.
@@ -92,7 +93,11 @@ impl State {
         let mut rep = 0;
         while open.len() + pollables.len() < occupied {
             if let Ok(entry) = self.table.get_any_mut(rep) {
-                match self.streams.as_ref().map_or(Kind::Unknown, |streams| kind(entry, streams, &given, spec)) {
+                match self
+                    .streams
+                    .as_ref()
+                    .map_or(Kind::Unknown, |streams| kind(entry, streams, &given, (spec, &self.bounds)))
+                {
                     Kind::Thing(thing) => open.push(Open { rep, thing }),
                     Kind::Pollable(address) => pollables.push((rep, address)),
                     Kind::Other(what) => return Err(what),
@@ -174,11 +179,15 @@ impl State {
     }
 
     /// The directories that the instance was given, in order.
-    fn given_directories(&mut self) -> wasmtime::Result<Vec<Arc<std::fs::File>>> {
-        let given = preopens::Host::get_directories(&mut self.filesystem())?;
+    pub(super) fn given_directories(&mut self) -> wasmtime::Result<Vec<Arc<std::fs::File>>> {
+        // In a table of its own: numbers that were used and freed would come in another order than the guest's.
+        let guests = std::mem::take(&mut self.table);
+        let given = preopens::Host::get_directories(&mut self.filesystem());
+        let mut own = std::mem::replace(&mut self.table, guests);
+        let given = given?;
         let mut files = Vec::with_capacity(given.len());
         for (directory, _) in given {
-            if let Descriptor::Dir(dir) = self.table.delete(directory)? {
+            if let Descriptor::Dir(dir) = own.delete(directory)? {
                 files.push(dir.dir);
             }
         }
@@ -207,7 +216,7 @@ enum Kind {
     Unknown,
 }
 
-fn kind(entry: &mut dyn Any, streams: &Streams, given: &[Arc<std::fs::File>], spec: &WasiSpec) -> Kind {
+fn kind(entry: &mut dyn Any, streams: &Streams, given: &[Arc<std::fs::File>], seen: (&WasiSpec, &Bounds)) -> Kind {
     if let Some(stream) = entry.downcast_ref::<DynOutputStream>() {
         return match streams.find(&**stream) {
             Some(standard) => Kind::Thing(Thing::Stream(standard)),
@@ -224,25 +233,26 @@ fn kind(entry: &mut dyn Any, streams: &Streams, given: &[Arc<std::fs::File>], sp
         return Kind::Pollable(address(entry));
     }
     match entry.downcast_ref::<Descriptor>() {
-        Some(Descriptor::File(file)) => Kind::Other(format!("the file {}", seen_by_guest(&file.file, spec))),
-        Some(Descriptor::Dir(dir)) => match given.iter().position(|given| Arc::ptr_eq(given, &dir.dir)) {
+        Some(Descriptor::File(file)) => Kind::Other(format!("the file {}", seen_by_guest(&file.file, seen))),
+        Some(Descriptor::Dir(dir)) => match given.iter().position(|given| seen.1.is_given(given, &dir.dir)) {
             Some(place) => Kind::Thing(Thing::Directory(place)),
-            None => Kind::Other(format!("the directory {}", seen_by_guest(&dir.dir, spec))),
+            None => Kind::Other(format!("the directory {}", seen_by_guest(&dir.dir, seen))),
         },
         None => Kind::Unknown,
     }
 }
 
 /// The path of an open file as its guest knows it, in quotes; where it is not known, the words say so.
-fn seen_by_guest(file: &std::fs::File, spec: &WasiSpec) -> String {
+fn seen_by_guest(file: &std::fs::File, (spec, bounds): (&WasiSpec, &Bounds)) -> String {
     use std::os::fd::AsRawFd as _;
     let Ok(host) = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())) else {
         return "whose name is not known".to_owned();
     };
     let below = |root: &Path| Some(host.strip_prefix(root.canonicalize().ok()?).ok()?.to_owned());
     let of = spec.directories.iter().find_map(|directory| Some((&directory.guest, below(&directory.host)?)));
-    match of {
-        Some((guest, rest)) => format!("`{}`", PathBuf::from(guest).join(rest).display()),
+    let of = of.map(|(guest, rest)| PathBuf::from(guest).join(rest));
+    match of.or_else(|| bounds.seen_by_guest(&host)) {
+        Some(path) => format!("`{}`", path.display()),
         None => "whose name is not known".to_owned(),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Everything is closed unless the specification opens it. Sockets and outbound HTTP are refused.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use wasmtime_wasi::{FsPerms, HostMonotonicClock, WasiCtx};
 
+use super::filesystem::Scratch;
 use super::handles::Streams;
 use super::input::Closed;
 use super::output::{Output, OutputStream, Pipe};
@@ -21,6 +22,8 @@ use crate::error::{Error, ErrorKind, Result};
 pub(crate) struct WasiSpec {
     pub(crate) env: Vec<(String, String)>,
     pub(crate) directories: Vec<Directory>,
+    /// The private directory `/tmp`, which comes after all others. Default: none.
+    pub(crate) tmp: Option<Tmp>,
     pub(crate) arguments: Vec<String>,
     pub(crate) stdio: Stdio,
     /// Whether the standard streams that a guest takes are noted, for a snapshot of it.
@@ -37,6 +40,8 @@ pub(crate) struct Directory {
     pub(crate) writable: bool,
     /// Whether it is the host's own, and nothing that travels with the app: `build` finds it empty.
     pub(crate) is_mount: bool,
+    /// Whether what is written there is counted: `max-image-bytes` and `max-image-files` bound it.
+    pub(crate) is_bounded: bool,
     /// Removed with the last instance that has it.
     #[serde(skip)]
     pub(crate) keeps: Option<Arc<TempDir>>,
@@ -45,8 +50,20 @@ pub(crate) struct Directory {
 impl Directory {
     /// One that travels with the app, to read from.
     pub(crate) fn own(host: PathBuf, guest: impl Into<String>) -> Self {
-        Self { host, guest: guest.into(), writable: false, is_mount: false, keeps: None }
+        Self { host, guest: guest.into(), writable: false, is_mount: false, is_bounded: false, keeps: None }
     }
+}
+
+/// Where a private `/tmp` is in a guest.
+pub(crate) const TMP: &str = "/tmp";
+
+/// A private `/tmp` for each instance.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Tmp {
+    pub(crate) bytes: u64,
+    /// Of the process that the instances are in.
+    #[serde(skip, default = "Scratch::somewhere")]
+    pub(crate) scratch: Arc<Scratch>,
 }
 
 /// Where the guest's standard streams lead.
@@ -61,6 +78,11 @@ pub(crate) enum Stdio {
 }
 
 impl WasiSpec {
+    /// Whether anything that the guest writes to is counted.
+    pub(super) fn has_bounds(&self) -> bool {
+        self.tmp.is_some() || self.directories.iter().any(|directory| directory.is_bounded)
+    }
+
     pub(super) fn context(
         &self,
         output: &Arc<Output>,
@@ -85,20 +107,22 @@ impl WasiSpec {
         }
         for directory in &self.directories {
             let permissions = if directory.writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
-            builder.preopened_dir(&directory.host, &directory.guest, permissions).map_err(|error| {
-                let kind = if directory.host.exists() { ErrorKind::Forbidden } else { ErrorKind::NotFound };
-                Error::new(
-                    kind,
-                    format!(
-                        "directory `{}` for `{}` cannot be opened: {error:#}",
-                        directory.host.display(),
-                        directory.guest
-                    ),
-                )
-            })?;
+            builder
+                .preopened_dir(&directory.host, &directory.guest, permissions)
+                .map_err(|error| unopened(&directory.host, &directory.guest, &error))?;
+        }
+        if let Some(tmp) = &self.tmp {
+            let empty = tmp.scratch.empty().map_err(|error| Error::io("a directory for `/tmp`", error))?;
+            let opened = builder.preopened_dir(&empty, TMP, FsPerms::ReadWrite);
+            opened.map_err(|error| unopened(&empty, TMP, &error))?;
         }
         Ok(builder.build())
     }
+}
+
+fn unopened(host: &Path, guest: &str, error: &wasmtime::Error) -> Error {
+    let kind = if host.exists() { ErrorKind::Forbidden } else { ErrorKind::NotFound };
+    Error::new(kind, format!("directory `{}` for `{guest}` cannot be opened: {error:#}", host.display()))
 }
 
 /// A monotonic clock that goes on from where another one was.

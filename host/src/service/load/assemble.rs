@@ -38,6 +38,7 @@ struct Seen {
     /// The names of all directories: the guest may remember them by their places.
     directories: Vec<String>,
     memory_bytes: u64,
+    tmp_bytes: Option<u64>,
     build_timeout: Duration,
 }
 
@@ -48,6 +49,7 @@ impl Seen {
             files: settings.files.clone(),
             directories: wasi.directories.iter().map(|directory| directory.guest.clone()).collect(),
             memory_bytes: settings.memory_bytes,
+            tmp_bytes: settings.tmp_bytes,
             build_timeout: settings.build_timeout,
         }
     }
@@ -176,7 +178,7 @@ impl Shared<'_> {
             sorted.methods.iter().map(|method| method_arguments(&name, method, &parameters, &settings, &limits));
         let arguments = arguments.collect::<Result<Vec<_>>>()?;
         check_methods(&name, &sorted, &uncallable, &settings)?;
-        let world = World::new(&name, &settings, &self.host.inner.config).map(Arc::new);
+        let world = World::new(&name, &settings, &self.host.inner).map(Arc::new);
         let build = self.build(&name, &settings, &world)?;
         let plan = Arc::new(Plan {
             export: export.clone(),
@@ -250,7 +252,7 @@ impl Shared<'_> {
             }
             Entrypoint::Command { .. } | Entrypoint::Unusable(_) => Signature::from_shapes(What::Argument, []),
         };
-        let world = World::new(&self.entry.name, &settings, &self.host.inner.config);
+        let world = World::new(&self.entry.name, &settings, &self.host.inner);
         let mut plan = self.plan(&settings, world.as_ref().map_err(Error::clone));
         if let Entrypoint::Main(main) = &entrypoint {
             plan.methods.push(Arc::new(main.clone()));
