@@ -37,7 +37,7 @@ use crate::error::Result;
 use crate::linker;
 use crate::pool::Budget;
 use crate::snapshot::SnapshotStore;
-use crate::state::{GuestOutput, State, TracingOutput};
+use crate::state::{GuestOutput, Network, Resolve, State, TracingOutput};
 
 pub(crate) use answer::Answer;
 pub use answer::InstanceId;
@@ -79,6 +79,7 @@ struct HostInner {
     cache: Option<CompileCache>,
     snapshots: Option<SnapshotStore>,
     output: OutputListener,
+    network: Network,
     drain: Drain,
     instances: instance::Registry,
     next_instance: Arc<AtomicU64>,
@@ -110,6 +111,8 @@ impl Host {
             max_running_calls: None,
             memory_budget_bytes: None,
             output: Arc::new(TracingOutput),
+            resolve: None,
+            roots: Vec::new(),
         }
     }
 
@@ -245,6 +248,8 @@ pub struct HostBuilder {
     max_running_calls: Option<u32>,
     memory_budget_bytes: Option<u64>,
     output: Arc<dyn GuestOutput>,
+    resolve: Option<Arc<Resolve>>,
+    roots: Vec<Vec<u8>>,
 }
 
 impl HostBuilder {
@@ -252,8 +257,8 @@ impl HostBuilder {
     ///
     /// # Errors
     ///
-    /// `bad-request` when the machine cannot hold pools of the size of [`max_instances`](Self::max_instances); an error of
-    /// the file system when the cache directory cannot be used.
+    /// `bad-request` when the machine cannot hold pools of the size of [`max_instances`](Self::max_instances), or when what
+    /// was given to [`outbound_root`](Self::outbound_root) is no certificate; an error of the file system when the cache directory cannot be used.
     pub fn build(self) -> Result<Host> {
         let engines = Engines::new(&self.config)?;
         let cache = self.config.cache_dir.as_deref().map(CompileCache::open).transpose()?;
@@ -269,6 +274,7 @@ impl HostBuilder {
             cache,
             snapshots,
             output: OutputListener(self.output),
+            network: Network::new(self.resolve, self.roots)?,
             drain: Drain::default(),
             instances: instance::Registry::default(),
             next_instance: Arc::new(AtomicU64::new(1)),
@@ -419,6 +425,25 @@ impl HostBuilder {
     #[must_use]
     pub fn allow_mount(mut self, dir: impl Into<PathBuf>) -> Self {
         self.config.allow_mounts.push(dir.into());
+        self
+    }
+
+    /// Trusts a certificate, in DER, beside those that the machine trusts, when guests use `https`.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn outbound_root(mut self, certificate: impl Into<Vec<u8>>) -> Self {
+        self.roots.push(certificate.into());
+        self
+    }
+
+    /// Resolves the names that `allow-outbound` lists. It is called on threads that may block, 8 for each class. Default: the
+    /// machine's resolver. What it answers is checked: see the setting.
+    #[must_use]
+    pub fn outbound_resolver(
+        mut self,
+        resolve: impl Fn(&str) -> std::io::Result<Vec<std::net::IpAddr>> + Send + Sync + 'static,
+    ) -> Self {
+        self.resolve = Some(Arc::new(resolve));
         self
     }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use wasmtime::Store;
 use wasmtime::component::{Component, ComponentExportIndex, Instance, Lift, Lower, Resource};
 use wasmtime_wasi::filesystem::Descriptor;
-use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable};
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, Network};
 
 use crate::component::accessor::{self, ImportedResource};
 use crate::engine::EngineKind;
@@ -61,6 +61,7 @@ enum Kind {
     Input,
     Output,
     Directory,
+    Network,
     Pollable,
 }
 
@@ -71,6 +72,7 @@ impl Kind {
             ("wasi:io/streams", "input-stream") => Some(Self::Input),
             ("wasi:io/streams", "output-stream") => Some(Self::Output),
             ("wasi:filesystem/types", "descriptor") => Some(Self::Directory),
+            ("wasi:sockets/network", "network") => Some(Self::Network),
             ("wasi:io/poll", "pollable") => Some(Self::Pollable),
             _ => None,
         }
@@ -81,6 +83,7 @@ impl Kind {
             Thing::Stream(Standard::Input) => Self::Input,
             Thing::Stream(_) => Self::Output,
             Thing::Directory(_) => Self::Directory,
+            Thing::Network => Self::Network,
             Thing::Pollable(_) => Self::Pollable,
         }
     }
@@ -237,6 +240,7 @@ impl Table<'_> {
             (Kind::Input, Made::Input(made)) => self.call(&index, (made,)).await,
             (Kind::Output, Made::Output(made)) => self.call(&index, (made,)).await,
             (Kind::Directory, Made::Directory(made)) => self.call(&index, (made,)).await,
+            (Kind::Network, Made::Network(made)) => self.call(&index, (made,)).await,
             (Kind::Pollable, Made::Pollable(made)) => self.call(&index, (made,)).await,
             _ => wasmtime::bail!("a thing of another kind was made"),
         }
@@ -249,6 +253,7 @@ impl Table<'_> {
             Kind::Input => self.call::<_, Resource<DynInputStream>>(&index, (number,)).await?.rep(),
             Kind::Output => self.call::<_, Resource<DynOutputStream>>(&index, (number,)).await?.rep(),
             Kind::Directory => self.call::<_, Resource<Descriptor>>(&index, (number,)).await?.rep(),
+            Kind::Network => self.call::<_, Resource<Network>>(&index, (number,)).await?.rep(),
             Kind::Pollable => self.call::<_, Resource<DynPollable>>(&index, (number,)).await?.rep(),
         })
     }

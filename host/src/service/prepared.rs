@@ -71,6 +71,7 @@ struct Sight<'a> {
     /// Interface and name of each `build` hook: which functions are hooks is a setting.
     hooks: Vec<(Option<&'a str>, &'a str)>,
     env: &'a [(String, String)],
+    outbound: Vec<String>,
     directories: Vec<SeenDirectory<'a>>,
 }
 
@@ -313,6 +314,7 @@ impl Build {
             memory_bytes: self.blueprint.bounds.memory_bytes,
             hooks: hooks.map(|(build, export)| (export.as_deref(), build.name.as_str())).collect(),
             env: &wasi.env,
+            outbound: wasi.outbound.destinations(),
             directories,
         })
     }

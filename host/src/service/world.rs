@@ -1,17 +1,19 @@
-//! What the instances of a class see of the machine: environment, files that travel with the app, mounts.
+//! What the instances of a class see of the machine: environment, files that travel with the app, mounts, the network.
 //!
 //! Permissions are checked here, once, when the class is loaded: a manifest may only take what the host was told to allow.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::TempDir;
 
+use super::HostInner;
 use crate::config::HostConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{ClassSettings, EnvValue, FileEntry, MountEntry};
-use crate::state::{Directory, WasiSpec};
+use crate::state::{Directory, Outbound, WasiSpec};
 
 /// Entries of directories given in `files`, at most.
 const MAX_FILES: usize = 100_000;
@@ -31,8 +33,14 @@ impl World {
     ///
     /// `forbidden` for a variable or directory that was not allowed, `not-found` for a file that is not there; each names
     /// the setting and what would allow it.
-    pub(super) fn new(class: &str, settings: &ClassSettings, config: &HostConfig) -> Result<Self> {
-        let mut spec = WasiSpec { env: environment(class, settings, config)?, ..WasiSpec::default() };
+    pub(super) fn new(class: &str, settings: &ClassSettings, host: &HostInner) -> Result<Self> {
+        let config = &host.config;
+        let outbound: Vec<_> = settings.allow_outbound.iter().map(ToString::to_string).collect();
+        let mut spec = WasiSpec {
+            env: environment(class, settings, config)?,
+            outbound: Arc::new(Outbound::new(outbound.iter().map(String::as_str), &host.network)?),
+            ..WasiSpec::default()
+        };
         let files = lay_out(class, &settings.files)?;
         if let Some(dir) = &files {
             spec.directories = top_directories(dir.path(), &settings.files);
