@@ -9,7 +9,7 @@ use wasmtime::component::Linker;
 
 use crate::engine::EngineKind;
 use crate::error::{Error, Result};
-use crate::state::{State, link_names};
+use crate::state::{State, link_outbound};
 
 /// Interfaces of WASI 0.2 and the newest patch version of each package that is linked.
 const WASI_0_2: &[(&str, &[&str])] = &[
@@ -86,7 +86,7 @@ fn link(linker: &mut Linker<State>, kind: EngineKind) -> wasmtime::Result<()> {
         #[cfg(feature = "http")]
         wasmtime_wasi_http::p3::add_to_linker(linker)?;
     }
-    link_names(linker, kind)
+    link_outbound(linker, kind)
 }
 
 /// Whether an imported interface, such as `wasi:cli/stdout@0.2.6`, is linked for components of this kind.

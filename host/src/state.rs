@@ -26,7 +26,7 @@ use crate::config::InstanceLimits;
 use handles::Streams;
 pub(crate) use handles::{Made, Open, Standard, Thing};
 pub(crate) use limits::{MemoryLimiter, MemoryRefusal};
-pub(crate) use outbound::{Network, Outbound, Resolve, link as link_names};
+pub(crate) use outbound::{Network, Outbound, Resolve, link as link_outbound};
 pub use output::{GuestOutput, OutputLine, OutputOrigin, OutputStream};
 pub(crate) use output::{Output, TracingOutput};
 pub(crate) use turn::{Turn, Turns};

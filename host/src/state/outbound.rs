@@ -8,6 +8,7 @@
 //! The host resolves names itself, and connects to an address that it has checked: what the name resolves to a moment later
 //! changes nothing. Nobody listens, and there are no datagrams.
 
+mod create;
 #[cfg(feature = "http")]
 mod http;
 mod lookup;
@@ -24,14 +25,17 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use wasmtime_wasi::sockets::SocketAddrUse;
 
+use wasmtime::component::Linker;
+
+use super::State;
 use super::output::Output;
+use crate::engine::EngineKind;
 use crate::error::{Error, Result};
 use crate::manifest::{Destination, canonical};
 use policy::{Grant, LOCALHOST, Policy, Verdict, is_localhost};
 
 #[cfg(feature = "http")]
 pub(super) use http::HttpReach;
-pub(crate) use lookup::link;
 
 /// How long a name may take to be resolved: longer than resolvers try, with one server of two that is silent.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,6 +48,19 @@ const MAX_ADDRESSES: usize = 64;
 
 /// Destinations that an instance is told to be refused of; a guest that tries more is looking for something.
 const MAX_TOLD: usize = 32;
+
+/// Links what stands between guests and the sockets of wasmtime, which are linked already.
+///
+/// # Errors
+///
+/// When something cannot be defined, which no input can cause.
+pub(crate) fn link(linker: &mut Linker<State>, kind: EngineKind) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    lookup::link(linker, kind)?;
+    create::link(linker, kind)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
 
 /// Resolves a name; it may block.
 pub(crate) type Resolve = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
@@ -191,6 +208,8 @@ enum Unresolved {
 #[derive(Clone, Copy, Debug)]
 enum Refusal {
     Unlisted,
+    /// No TCP destination is listed at all.
+    WithoutTcp,
     /// It is listed, but has no address that it may have.
     Address,
     /// Whatever is listed.
@@ -281,6 +300,13 @@ impl Reach {
                 instance,
                 destination,
                 "a guest was refused a connection: `class.{class}.allow-outbound` does not list it"
+            ),
+            Refusal::WithoutTcp => tracing::warn!(
+                app,
+                class,
+                instance,
+                destination,
+                "a guest was refused a socket: `class.{class}.allow-outbound` lists no `tcp://` destination"
             ),
             Refusal::Address => tracing::warn!(
                 app,

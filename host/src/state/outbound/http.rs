@@ -225,7 +225,7 @@ fn explain(error: hyper::Error) -> Error {
     tracing::debug!(%error, "a request failed");
     if error.is_timeout() {
         Error::HttpResponseTimeout
-    } else if error.is_incomplete_message() {
+    } else if error.is_incomplete_message() || ends_early(&error) {
         Error::HttpResponseIncomplete
     } else if error.is_parse_too_large() {
         Error::HttpResponseHeaderSectionSize(None)
@@ -234,6 +234,12 @@ fn explain(error: hyper::Error) -> Error {
     } else {
         Error::ConnectionTerminated
     }
+}
+
+/// Whether a body is shorter than its head has said.
+fn ends_early(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::UnexpectedEof)
 }
 
 #[cfg(test)]

@@ -26,8 +26,7 @@ const INTERFACE: &str = "wasi:sockets/ip-name-lookup@0.2.12";
 /// # Errors
 ///
 /// When an interface cannot be defined, which no input can cause.
-pub(crate) fn link(linker: &mut Linker<State>, kind: EngineKind) -> wasmtime::Result<()> {
-    linker.allow_shadowing(true);
+pub(super) fn link(linker: &mut Linker<State>, kind: EngineKind) -> wasmtime::Result<()> {
     let mut lookup = linker.instance(INTERFACE)?;
     lookup.resource("resolve-address-stream", ResourceType::host::<Addresses>(), |mut store, rep| {
         store.data_mut().table.delete(Resource::<Addresses>::new_own(rep)).map(drop).map_err(Into::into)
@@ -45,15 +44,16 @@ pub(crate) fn link(linker: &mut Linker<State>, kind: EngineKind) -> wasmtime::Re
     if kind == EngineKind::Async {
         ip_name_lookup::add_to_linker::<State, Names>(linker, |state| state)?;
     }
-    linker.allow_shadowing(false);
     Ok(())
 }
 
 /// A name that is being resolved, and its addresses once it is.
 struct Addresses {
-    work: Option<Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, Refused>> + Send>>>,
+    work: Option<Work>,
     found: Result<std::vec::IntoIter<IpAddr>, Refused>,
 }
+
+type Work = Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, Refused>> + Send>>;
 
 #[derive(Clone, Copy, Debug)]
 enum Refused {

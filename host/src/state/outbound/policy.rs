@@ -93,21 +93,17 @@ impl Policy {
         }
         let mut names = Vec::new();
         for entry in self.of_scheme(Scheme::Tcp).filter(|entry| entry.destination.port == port) {
-            match &entry.host {
-                Some(HostName::Address(listed)) if *listed == address => return Verdict::Allowed,
-                Some(HostName::Address(_)) => {}
-                Some(HostName::Name(name)) if is_localhost(name) => {
-                    if LOCALHOST.contains(&address) {
-                        return Verdict::Allowed;
-                    }
-                }
+            let is_allowed = match &entry.host {
+                None => Grant::AnyHost.admits(address),
+                Some(HostName::Address(listed)) => *listed == address,
+                Some(HostName::Name(name)) if is_localhost(name) => LOCALHOST.contains(&address),
                 Some(HostName::Name(name)) => {
-                    if Grant::Named.admits(address) {
-                        names.push(name.as_str());
-                    }
+                    names.extend(Grant::Named.admits(address).then_some(name.as_str()));
+                    false
                 }
-                None if Grant::AnyHost.admits(address) => return Verdict::Allowed,
-                None => {}
+            };
+            if is_allowed {
+                return Verdict::Allowed;
             }
         }
         if names.is_empty() { Verdict::Refused } else { Verdict::AskNames(names) }

@@ -22,6 +22,7 @@ impl Guest for Probe {
         let (request, _sent) = Request::new(Fields::new(), None, no_trailers, None);
         request.set_scheme(Some(&scheme)).map_err(|()| "no scheme")?;
         request.set_authority(Some(authority)).map_err(|()| "no authority")?;
+        request.set_path_with_query(Some("/")).map_err(|()| "no path")?;
         let response = client::send(request).await.map_err(http_code)?;
         let status = response.get_status_code();
         let (done, is_done) = wit_future::new(|| Ok(()));
