@@ -11,7 +11,7 @@ use wasmtime::component::Linker;
 
 use crate::engine::{EngineKind, Engines};
 use crate::error::{Error, Result};
-use crate::state::{State, link_filesystem};
+use crate::state::{State, link_filesystem, link_outbound};
 
 /// Interfaces of WASI 0.2 and the newest patch version of each package that is linked.
 const WASI_0_2: &[(&str, &[&str])] = &[
@@ -128,7 +128,8 @@ fn link(linker: &mut Linker<State>, kind: EngineKind) -> wasmtime::Result<()> {
         #[cfg(feature = "http")]
         wasmtime_wasi_http::p3::add_to_linker(linker)?;
     }
-    // Last, for it takes the place of what is there.
+    // Last, for these take the place of what is there.
+    link_outbound(linker, kind)?;
     link_filesystem(linker, kind)
 }
 

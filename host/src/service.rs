@@ -38,7 +38,7 @@ use crate::drain::{Drain, Task};
 use crate::error::Result;
 use crate::linker::Linkers;
 use crate::pool::Budget;
-use crate::state::{GuestOutput, Scratch};
+use crate::state::{GuestOutput, Network, Scratch};
 
 pub(crate) use answer::Answer;
 pub use answer::InstanceId;
@@ -84,6 +84,7 @@ struct HostInner {
     scratch: Arc<Scratch>,
     preparer: preparer::Preparer,
     output: OutputListener,
+    network: Network,
     drain: Drain,
     instances: instance::Registry,
     next_instance: Arc<AtomicU64>,

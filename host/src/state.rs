@@ -7,6 +7,7 @@ mod filesystem;
 mod handles;
 mod input;
 mod limits;
+mod outbound;
 mod output;
 mod turn;
 mod wasi;
@@ -29,6 +30,7 @@ pub(crate) use filesystem::{Scratch, link as link_filesystem};
 use handles::Streams;
 pub(crate) use handles::{Made, Open, Standard, Thing};
 pub(crate) use limits::{MemoryLimiter, MemoryRefusal};
+pub(crate) use outbound::{Network, Outbound, Resolve, link as link_outbound};
 pub use output::{GuestOutput, OutputLine, OutputOrigin, OutputStream};
 pub(crate) use output::{Output, TracingOutput};
 pub(crate) use turn::{Turn, Turns};
@@ -47,7 +49,8 @@ pub struct State {
     #[cfg(feature = "http")]
     http: WasiHttpCtx,
     #[cfg(feature = "http")]
-    http_policy: wasi::NoOutbound,
+    http_reach: outbound::HttpReach,
+    reach: Arc<outbound::Reach>,
     pub(crate) memory: MemoryLimiter,
     pub(crate) deadline: Deadline,
     pub(crate) output: Arc<Output>,
@@ -129,11 +132,12 @@ impl State {
         max_memory_bytes: u64,
         limits: &InstanceLimits,
     ) -> crate::error::Result<Store<Self>> {
+        let reach = outbound::Reach::new(spec.outbound.clone(), output.clone());
         let streams = spec.notes_streams.then(Streams::default);
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.max_handles);
         let mut state = Self {
-            wasi: spec.context(&output, limits, streams.as_ref())?,
+            wasi: spec.context(&output, limits, streams.as_ref(), &reach)?,
             streams,
             _directories: spec.directories.iter().filter_map(|directory| directory.keeps.clone()).collect(),
             table,
@@ -141,7 +145,8 @@ impl State {
             #[cfg(feature = "http")]
             http: wasi::http_context(limits),
             #[cfg(feature = "http")]
-            http_policy: wasi::NoOutbound,
+            http_reach: outbound::HttpReach(reach.clone()),
+            reach,
             memory: MemoryLimiter::new(max_memory_bytes, limits),
             deadline: Deadline::default(),
             output,
@@ -185,7 +190,7 @@ impl WasiView for State {
 #[cfg(feature = "http")]
 impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { hooks: &mut self.http_policy, table: &mut self.table, ctx: &mut self.http }
+        WasiHttpCtxView { hooks: &mut self.http_reach, table: &mut self.table, ctx: &mut self.http }
     }
 }
 

@@ -11,6 +11,7 @@ mod inspect;
 mod library;
 mod lifecycle;
 mod limits;
+mod outbound;
 mod pools;
 mod serve;
 mod snapshots;

@@ -17,7 +17,7 @@ use crate::engine::Engines;
 use crate::error::Result;
 use crate::linker::Linkers;
 use crate::pool::Budget;
-use crate::state::{GuestOutput, Scratch, TracingOutput};
+use crate::state::{GuestOutput, Network, Resolve, Scratch, TracingOutput};
 
 /// The settings of a [`Host`].
 #[derive(Clone)]
@@ -28,6 +28,8 @@ pub struct HostBuilder {
     output: Arc<dyn GuestOutput>,
     prepare: PrepareMode,
     listener: Option<Arc<dyn PrepareListener>>,
+    resolve: Option<Arc<Resolve>>,
+    roots: Vec<Vec<u8>>,
 }
 
 impl HostBuilder {
@@ -39,6 +41,8 @@ impl HostBuilder {
             output: Arc::new(TracingOutput),
             prepare: PrepareMode::InProcess,
             listener: None,
+            resolve: None,
+            roots: Vec::new(),
         }
     }
 
@@ -46,8 +50,9 @@ impl HostBuilder {
     ///
     /// # Errors
     ///
-    /// `bad-request` when the machine cannot hold pools of the size of [`max_instances`](Self::max_instances); an error of
-    /// the file system when the cache directory cannot be used.
+    /// `bad-request` when the machine cannot hold pools of the size of [`max_instances`](Self::max_instances), or when what
+    /// was given to [`outbound_root`](Self::outbound_root) is no certificate; an error of the file system when the cache
+    /// directory cannot be used.
     pub fn build(self) -> Result<Host> {
         let engines = Engines::new(&self.config)?;
         let store = match &self.config.cache_dir {
@@ -64,6 +69,7 @@ impl HostBuilder {
             scratch,
             preparer: Preparer::new(self.prepare, self.listener),
             output: OutputListener(self.output),
+            network: Network::new(self.resolve, self.roots)?,
             drain: Drain::default(),
             instances: Registry::default(),
             next_instance: Arc::new(AtomicU64::new(1)),
@@ -276,6 +282,25 @@ impl HostBuilder {
     #[must_use]
     pub fn allow_mount(mut self, dir: impl Into<PathBuf>) -> Self {
         self.config.allow_mounts.push(dir.into());
+        self
+    }
+
+    /// Trusts a certificate, in DER, beside those that the machine trusts, when guests use `https`.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn outbound_root(mut self, certificate: impl Into<Vec<u8>>) -> Self {
+        self.roots.push(certificate.into());
+        self
+    }
+
+    /// Resolves the names that `allow-outbound` lists. It is called on threads that may block, 8 for each class. Default: the
+    /// machine's resolver. What it answers is checked: see the setting.
+    #[must_use]
+    pub fn outbound_resolver(
+        mut self,
+        resolve: impl Fn(&str) -> std::io::Result<Vec<std::net::IpAddr>> + Send + Sync + 'static,
+    ) -> Self {
+        self.resolve = Some(Arc::new(resolve));
         self
     }
 

@@ -259,6 +259,7 @@ struct Sight<'a> {
     /// Interface and name of each `build` hook: which functions are hooks is a setting.
     hooks: &'a [(Option<String>, String)],
     env: &'a [(String, String)],
+    outbound: Vec<String>,
     directories: Vec<SeenDirectory<'a>>,
     /// The size of its `/tmp`, which is a directory too.
     tmp_bytes: Option<u64>,
@@ -296,6 +297,7 @@ pub(super) fn snapshot_key(
         memory_bytes,
         hooks,
         env: &wasi.env,
+        outbound: wasi.outbound.destinations(),
         directories,
         tmp_bytes: wasi.tmp.as_ref().map(|tmp| tmp.bytes),
     })

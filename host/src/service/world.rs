@@ -1,10 +1,11 @@
-//! What the instances of a class see of the machine: environment, files that travel with the app, mounts.
+//! What the instances of a class see of the machine: environment, files that travel with the app, mounts, the network.
 //!
 //! Permissions are checked here, once, when the class is loaded: a manifest may only take what the host was told to allow.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::TempDir;
 
@@ -13,7 +14,7 @@ use crate::artifact::Store;
 use crate::config::HostConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{ClassSettings, EnvValue, FileEntry, MountEntry};
-use crate::state::{Directory, Tmp, WasiSpec};
+use crate::state::{Directory, Outbound, Tmp, WasiSpec};
 
 /// Entries of directories given in `files`, at most.
 const MAX_FILES: usize = 100_000;
@@ -36,7 +37,13 @@ impl World {
     pub(super) fn new(class: &str, settings: &ClassSettings, host: &HostInner) -> Result<Self> {
         let config = &host.config;
         let tmp = settings.tmp_bytes.map(|bytes| Tmp { bytes, scratch: host.scratch.clone() });
-        let mut spec = WasiSpec { env: environment(class, settings, config)?, tmp, ..WasiSpec::default() };
+        let outbound: Vec<_> = settings.allow_outbound.iter().map(ToString::to_string).collect();
+        let mut spec = WasiSpec {
+            env: environment(class, settings, config)?,
+            outbound: Arc::new(Outbound::new(outbound.iter().map(String::as_str), &host.network)?),
+            tmp,
+            ..WasiSpec::default()
+        };
         let files = lay_out(class, &settings.files, &host.store)?;
         if let Some(dir) = &files {
             spec.directories = top_directories(dir.path(), &settings.files);

@@ -15,7 +15,9 @@ use wasmtime_wasi::cli::WasiCliView as _;
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings::cli::{stderr, stdin, stdout};
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
-use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable};
+use wasmtime_wasi::p2::bindings::sockets::instance_network;
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, Network};
+use wasmtime_wasi::sockets::WasiSocketsView as _;
 
 use super::State;
 use super::filesystem::Bounds;
@@ -37,6 +39,8 @@ pub(crate) enum Thing {
     Stream(Standard),
     /// A directory that every instance is given, by its place among them.
     Directory(usize),
+    /// The network of WASI 0.2, which C libraries keep for the next connection. It is a mere name, and allows nothing.
+    Network,
     /// What waits for a standard stream, which is the thing at this place of the same list.
     Pollable(usize),
 }
@@ -47,6 +51,7 @@ pub(crate) enum Made {
     Input(Resource<DynInputStream>),
     Output(Resource<DynOutputStream>),
     Directory(Resource<Descriptor>),
+    Network(Resource<Network>),
     Pollable(Resource<DynPollable>),
 }
 
@@ -141,6 +146,7 @@ impl State {
                         None => self.directory_again(*place)?,
                     })
                 }
+                Thing::Network => Made::Network(instance_network::Host::instance_network(&mut self.sockets())?),
                 Thing::Pollable(of) => Made::Pollable(match made.get(*of) {
                     Some(Made::Input(stream)) => wasmtime_wasi::p2::subscribe(
                         &mut self.table,
@@ -202,7 +208,7 @@ impl State {
         match parent.thing {
             Thing::Stream(Standard::Input) => is_among::<DynInputStream>(&self.table, parent.rep, child),
             Thing::Stream(_) => is_among::<DynOutputStream>(&self.table, parent.rep, child),
-            Thing::Directory(_) | Thing::Pollable(_) => false,
+            Thing::Directory(_) | Thing::Network | Thing::Pollable(_) => false,
         }
     }
 }
@@ -232,6 +238,12 @@ fn kind(entry: &mut dyn Any, streams: &Streams, given: &[Arc<std::fs::File>], se
     if entry.is::<DynPollable>() {
         return Kind::Pollable(address(entry));
     }
+    if entry.is::<Network>() {
+        return Kind::Thing(Thing::Network);
+    }
+    if let Some(what) = connection(entry) {
+        return Kind::Other(what.to_owned());
+    }
     match entry.downcast_ref::<Descriptor>() {
         Some(Descriptor::File(file)) => Kind::Other(format!("the file {}", seen_by_guest(&file.file, seen))),
         Some(Descriptor::Dir(dir)) => match given.iter().position(|given| seen.1.is_given(given, &dir.dir)) {
@@ -240,6 +252,32 @@ fn kind(entry: &mut dyn Any, streams: &Streams, given: &[Arc<std::fs::File>], se
         },
         None => Kind::Unknown,
     }
+}
+
+/// What of a connection to somebody else this is.
+fn connection(entry: &dyn Any) -> Option<&'static str> {
+    if entry.is::<wasmtime_wasi::p2::TcpSocket>() || entry.is::<wasmtime_wasi::sockets::TcpSocket>() {
+        return Some("a TCP connection");
+    }
+    #[cfg(feature = "http")]
+    {
+        use wasmtime_wasi_http::p2::{body, types};
+        use wasmtime_wasi_http::p3;
+
+        if entry.is::<types::HostOutgoingRequest>() || entry.is::<body::HostOutgoingBody>() || entry.is::<p3::Request>()
+        {
+            return Some("an HTTP request");
+        }
+        if entry.is::<types::HostFutureIncomingResponse>()
+            || entry.is::<types::HostIncomingResponse>()
+            || entry.is::<body::HostIncomingBody>()
+            || entry.is::<body::HostFutureTrailers>()
+            || entry.is::<p3::Response>()
+        {
+            return Some("the answer to an HTTP request");
+        }
+    }
+    None
 }
 
 /// The path of an open file as its guest knows it, in quotes; where it is not known, the words say so.

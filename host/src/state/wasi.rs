@@ -1,6 +1,6 @@
 //! The WASI context of one instance, made from what its class may see: environment, directories, standard streams.
 //!
-//! Everything is closed unless the specification opens it. Sockets and outbound HTTP are refused.
+//! Everything is closed unless the specification opens it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use wasmtime_wasi::{FsPerms, HostMonotonicClock, WasiCtx};
 use super::filesystem::Scratch;
 use super::handles::Streams;
 use super::input::Closed;
+use super::outbound::{Outbound, Reach};
 use super::output::{Output, OutputStream, Pipe};
 use crate::config::InstanceLimits;
 use crate::error::{Error, ErrorKind, Result};
@@ -26,6 +27,9 @@ pub(crate) struct WasiSpec {
     pub(crate) tmp: Option<Tmp>,
     pub(crate) arguments: Vec<String>,
     pub(crate) stdio: Stdio,
+    /// Where guests may connect to. Default: nowhere.
+    #[serde(with = "super::outbound::as_destinations")]
+    pub(crate) outbound: Arc<Outbound>,
     /// Whether the standard streams that a guest takes are noted, for a snapshot of it.
     pub(crate) notes_streams: bool,
     /// What the monotonic clock shows at first. Default 0.
@@ -88,10 +92,19 @@ impl WasiSpec {
         output: &Arc<Output>,
         limits: &InstanceLimits,
         taken: Option<&Streams>,
+        reach: &Arc<Reach>,
     ) -> Result<WasiCtx> {
         let mut builder = WasiCtx::builder();
         builder.envs(&self.env).args(&self.arguments).max_random_size(limits.max_random_bytes);
-        builder.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
+        // Names are looked up by a lookup of our own.
+        builder.allow_tcp(self.outbound.has_tcp()).allow_udp(false).allow_ip_name_lookup(false);
+        if self.outbound.has_tcp() {
+            let reach = reach.clone();
+            builder.socket_addr_check(move |address, what| {
+                let reach = reach.clone();
+                Box::pin(async move { reach.allows(address, what).await })
+            });
+        }
         if !self.clock.is_zero() {
             builder.monotonic_clock(Since { start: Instant::now(), shown: self.clock });
         }
@@ -147,30 +160,6 @@ pub(super) fn http_context(limits: &InstanceLimits) -> wasmtime_wasi_http::WasiH
     let mut context = wasmtime_wasi_http::WasiHttpCtx::new();
     context.set_field_size_limit(limits.max_http_field_bytes);
     context
-}
-
-/// Refuses every outbound request: `wasi:http` is linked, so that guests which import it run, but nothing gets out.
-#[cfg(feature = "http")]
-#[derive(Debug)]
-pub(super) struct NoOutbound;
-
-#[cfg(feature = "http")]
-type RequestDone = Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>;
-
-#[cfg(feature = "http")]
-impl wasmtime_wasi_http::WasiHttpHooks for NoOutbound {
-    fn send_request(
-        &mut self,
-        _: http::Request<wasmtime_wasi_http::WasiBody>,
-        _: Option<wasmtime_wasi_http::RequestOptions>,
-        _: RequestDone,
-    ) -> Box<
-        dyn Future<
-                Output = Result<(http::Response<wasmtime_wasi_http::WasiBody>, RequestDone), wasmtime_wasi_http::Error>,
-            > + Send,
-    > {
-        Box::new(std::future::ready(Err(wasmtime_wasi_http::Error::HttpRequestDenied)))
-    }
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ use crate::values::{Limits, Signature, What};
 struct Seen {
     env: Vec<(String, String)>,
     files: Vec<FileEntry>,
+    outbound: Vec<String>,
     /// The names of all directories: the guest may remember them by their places.
     directories: Vec<String>,
     memory_bytes: u64,
@@ -47,6 +48,7 @@ impl Seen {
         Self {
             env: wasi.env.clone(),
             files: settings.files.clone(),
+            outbound: wasi.outbound.destinations(),
             directories: wasi.directories.iter().map(|directory| directory.guest.clone()).collect(),
             memory_bytes: settings.memory_bytes,
             tmp_bytes: settings.tmp_bytes,
