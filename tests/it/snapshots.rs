@@ -1,5 +1,10 @@
 //! Snapshots: `build` runs once, and every instance starts from what it left, with its handles open.
 
+mod hostile;
+mod languages;
+mod luck;
+mod odd;
+
 use std::collections::HashSet;
 
 use wasmhost::{App, Class};
@@ -100,6 +105,17 @@ async fn another_hook_or_another_limit_is_another_snapshot() {
         host.app("hooks", &manifest).await.unwrap();
         assert_eq!(lines_of_build(&host), lines, "{settings}");
     }
+}
+
+#[tokio::test]
+async fn one_function_may_be_two_hooks() {
+    let host = TestHost::new();
+    let (_app, class) = built(&host, "hooks", "print", "hooks = { build = \"noop\", exit = \"noop\" }").await;
+    assert!(class.methods().all(|method| method.name() != "noop"));
+    let instance = class.bind(&("a",)).unwrap().start().await.unwrap();
+    assert_eq!(instance.call::<_, u32>("count", &()).await.unwrap(), 2, "`build` was the first");
+    instance.exit().await.unwrap();
+    assert_eq!(class.without_snapshot(), None);
 }
 
 #[tokio::test]

@@ -15,7 +15,8 @@ use wasmtime_wasi::cli::WasiCliView as _;
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings::cli::{stderr, stdin, stdout};
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
-use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable};
+use wasmtime_wasi::p2::{self, DynInputStream, DynOutputStream, DynPollable};
+use wasmtime_wasi::sockets;
 
 use super::State;
 use super::wasi::WasiSpec;
@@ -88,15 +89,16 @@ impl State {
         let given = self.given_directories().map_err(|error| format!("its directories are not known: {error:#}"))?;
         let mut open = Vec::new();
         let mut pollables = Vec::new();
+        let mut unknown = 0;
         let occupied = self.table.iter_mut().count();
         let mut rep = 0;
-        while open.len() + pollables.len() < occupied {
+        while open.len() + pollables.len() + unknown < occupied {
             if let Ok(entry) = self.table.get_any_mut(rep) {
                 match self.streams.as_ref().map_or(Kind::Unknown, |streams| kind(entry, streams, &given, spec)) {
                     Kind::Thing(thing) => open.push(Open { rep, thing }),
                     Kind::Pollable(address) => pollables.push((rep, address)),
                     Kind::Other(what) => return Err(what),
-                    Kind::Unknown => return Err("a resource that is neither a stream nor a directory".to_owned()),
+                    Kind::Unknown => unknown += 1,
                 }
             }
             rep += 1;
@@ -107,6 +109,10 @@ impl State {
                 return Err("something that waits for no standard stream, such as a timer or a file".to_owned());
             };
             open.push(Open { rep, thing: Thing::Pollable(parent) });
+        }
+        // Told last: a timer is a resource without a name, and what waits for it has one.
+        if unknown > 0 {
+            return Err("a resource that is neither a stream nor a directory".to_owned());
         }
         Ok(open)
     }
@@ -223,6 +229,9 @@ fn kind(entry: &mut dyn Any, streams: &Streams, given: &[Arc<std::fs::File>], sp
     if entry.is::<DynPollable>() {
         return Kind::Pollable(address(entry));
     }
+    if let Some(what) = named(entry) {
+        return Kind::Other(what.to_owned());
+    }
     match entry.downcast_ref::<Descriptor>() {
         Some(Descriptor::File(file)) => Kind::Other(format!("the file {}", seen_by_guest(&file.file, spec))),
         Some(Descriptor::Dir(dir)) => match given.iter().position(|given| Arc::ptr_eq(given, &dir.dir)) {
@@ -230,6 +239,21 @@ fn kind(entry: &mut dyn Any, streams: &Streams, given: &[Arc<std::fs::File>], sp
             None => Kind::Other(format!("the directory {}", seen_by_guest(&dir.dir, spec))),
         },
         None => Kind::Unknown,
+    }
+}
+
+/// What is never made again, of the kinds that a guest's library leaves open.
+fn named(entry: &dyn Any) -> Option<&'static str> {
+    if entry.is::<p2::TcpSocket>() || entry.is::<sockets::TcpSocket>() {
+        Some("a TCP socket")
+    } else if entry.is::<p2::UdpSocket>() || entry.is::<sockets::UdpSocket>() {
+        Some("a UDP socket")
+    } else if entry.is::<p2::Network>() {
+        Some("a network, which it has asked for to connect somewhere")
+    } else if entry.is::<p2::ReaddirIterator>() {
+        Some("the listing of a directory")
+    } else {
+        None
     }
 }
 
