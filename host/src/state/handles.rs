@@ -15,8 +15,7 @@ use wasmtime_wasi::cli::WasiCliView as _;
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings::cli::{stderr, stdin, stdout};
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
-use wasmtime_wasi::p2::{self, DynInputStream, DynOutputStream, DynPollable};
-use wasmtime_wasi::sockets;
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable};
 
 use super::State;
 use super::wasi::WasiSpec;
@@ -214,6 +213,9 @@ enum Kind {
 }
 
 fn kind(entry: &mut dyn Any, streams: &Streams, given: &[Arc<std::fs::File>], spec: &WasiSpec) -> Kind {
+    if entry.is::<wasmtime_wasi::p2::ReaddirIterator>() {
+        return Kind::Other("the listing of a directory".to_owned());
+    }
     if let Some(stream) = entry.downcast_ref::<DynOutputStream>() {
         return match streams.find(&**stream) {
             Some(standard) => Kind::Thing(Thing::Stream(standard)),
@@ -229,9 +231,6 @@ fn kind(entry: &mut dyn Any, streams: &Streams, given: &[Arc<std::fs::File>], sp
     if entry.is::<DynPollable>() {
         return Kind::Pollable(address(entry));
     }
-    if let Some(what) = named(entry) {
-        return Kind::Other(what.to_owned());
-    }
     match entry.downcast_ref::<Descriptor>() {
         Some(Descriptor::File(file)) => Kind::Other(format!("the file {}", seen_by_guest(&file.file, spec))),
         Some(Descriptor::Dir(dir)) => match given.iter().position(|given| Arc::ptr_eq(given, &dir.dir)) {
@@ -239,21 +238,6 @@ fn kind(entry: &mut dyn Any, streams: &Streams, given: &[Arc<std::fs::File>], sp
             None => Kind::Other(format!("the directory {}", seen_by_guest(&dir.dir, spec))),
         },
         None => Kind::Unknown,
-    }
-}
-
-/// What is never made again, of the kinds that a guest's library leaves open.
-fn named(entry: &dyn Any) -> Option<&'static str> {
-    if entry.is::<p2::TcpSocket>() || entry.is::<sockets::TcpSocket>() {
-        Some("a TCP socket")
-    } else if entry.is::<p2::UdpSocket>() || entry.is::<sockets::UdpSocket>() {
-        Some("a UDP socket")
-    } else if entry.is::<p2::Network>() {
-        Some("a network, which it has asked for to connect somewhere")
-    } else if entry.is::<p2::ReaddirIterator>() {
-        Some("the listing of a directory")
-    } else {
-        None
     }
 }
 

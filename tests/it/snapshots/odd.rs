@@ -96,6 +96,6 @@ async fn what_build_leaves_open_is_told_by_name() {
 }
 
 #[tokio::test]
-async fn a_tcp_socket_that_build_leaves_open_is_told_by_name() {
-    is_told_by_name("tcp-socket", "a TCP socket", "allow-outbound = [\"tcp://localhost:1\"]").await;
+async fn a_connection_that_build_leaves_open_is_told_by_name() {
+    is_told_by_name("tcp-socket", "a TCP connection", "allow-outbound = [\"tcp://localhost:1\"]").await;
 }
