@@ -149,6 +149,22 @@ async fn what_build_leaves_open_is_named_and_build_runs_in_each_instance() {
 }
 
 #[tokio::test]
+async fn instances_share_no_luck_in_wasi_0_3_either() {
+    let host = TestHost::new();
+    let (_app, class) = built(&host, "hooks-async", "print", "").await;
+    assert_eq!(class.without_snapshot(), None);
+    let mut drawn = HashSet::new();
+    for _ in 0..if wasmhost_tests::is_full() { 10_000 } else { 200 } {
+        let instance = class.bind(&("a",)).unwrap().start().await.unwrap();
+        for bytes in instance.call::<_, Vec<Vec<u8>>>("draw", &()).await.unwrap() {
+            assert_eq!(bytes.len(), 16);
+            assert!(drawn.insert(bytes), "after {} draws", drawn.len());
+        }
+        instance.exit().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn instances_share_no_luck() {
     let host = TestHost::new();
     let (_app, class) = built(&host, "hooks", "print", "").await;

@@ -93,7 +93,7 @@ fn class_of(module: &Module) -> Vec<u8> {
     let module = component.core_module(None, module);
     let instance = component.core_instantiate(None, module, std::iter::empty::<(&str, ModuleArg)>());
     let build = component.core_alias_export(None, instance, "build", ExportKind::Func);
-    let (ty, mut encoder) = component.ty(None);
+    let (ty, encoder) = component.ty(None);
     encoder.function().params(std::iter::empty::<(&str, wasm_encoder::ComponentValType)>()).result(None);
     let build = component.lift_func(None, build, ty, []);
     component.export("build", ComponentExportKind::Func, build, None);

@@ -68,8 +68,12 @@ async fn a_thousand_nested_instances_are_too_many_parts() {
 async fn damaged_components_are_refused_or_run() {
     let cache = tempfile::tempdir().unwrap();
     let host = TestHost::with(|builder| builder.cache_dir(cache.path()));
-    let components =
-        [text_guest("twice"), text_guest("composed"), text_guest("table"), std::fs::read(guest("two-classes")).unwrap()];
+    let components = [
+        text_guest("twice"),
+        text_guest("composed"),
+        text_guest("table"),
+        std::fs::read(guest("two-classes")).unwrap(),
+    ];
     let mut mutator = Mutator::new(4);
     for round in 0..if is_full() { 10_000 } else { 300 } {
         let (component, other) = (&components[round % components.len()], &components[(round + 1) % components.len()]);
