@@ -151,7 +151,7 @@ async fn what_build_leaves_open_is_named_and_build_runs_in_each_instance() {
 #[tokio::test]
 async fn instances_share_no_luck_in_wasi_0_3_either() {
     let host = TestHost::new();
-    let (_app, class) = built(&host, "hooks-async", "print", "").await;
+    let (_app, class) = built(&host, "hooks-async", "succeed", "").await;
     assert_eq!(class.without_snapshot(), None);
     let mut drawn = HashSet::new();
     for _ in 0..if wasmhost_tests::is_full() { 10_000 } else { 200 } {

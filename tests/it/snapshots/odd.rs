@@ -40,18 +40,20 @@ async fn a_composed_component_that_builds_itself_draws_for_itself() {
 
 #[test]
 fn a_server_says_once_why_there_is_no_snapshot() {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("composed.wasm"), text_guest("composed")).unwrap();
-    let manifest = "version = 1\n[component.composed]\nsource = \"composed.wasm\"\n\
-                    [class.probe]\nidle-timeout = \"1ms\"\n[class.probe.method.built]\nweb = \"GET /built\"\n";
-    std::fs::write(dir.path().join("wasmhost.toml"), manifest).unwrap();
-    let server = Server::ready([dir.path()]);
-    for _ in 0..5 {
-        let answer = server.get("/built");
-        assert!(answer.ends_with("\r\n\r\n1"), "{answer}");
+    for name in ["composed", "table"] {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("component.wasm"), text_guest(name)).unwrap();
+        let manifest = "version = 1\n[component.odd]\nsource = \"component.wasm\"\n\
+                        [class.probe]\nidle-timeout = \"1ms\"\n[class.probe.method.built]\nweb = \"GET /built\"\n";
+        std::fs::write(dir.path().join("wasmhost.toml"), manifest).unwrap();
+        let server = Server::ready([dir.path()]);
+        for _ in 0..5 {
+            let answer = server.get("/built");
+            assert!(answer.ends_with("\r\n\r\n1"), "{name}: {answer}");
+        }
+        let said = server.said();
+        assert_eq!(said.matches("no snapshot can be taken").count(), 1, "{name}: {said}");
     }
-    let said = server.said();
-    assert_eq!(said.matches("no snapshot can be taken").count(), 1, "{said}");
 }
 
 #[tokio::test]
