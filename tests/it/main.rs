@@ -5,6 +5,7 @@
 mod api;
 mod call;
 mod cli;
+mod downloads;
 mod examples;
 mod files;
 mod inspect;

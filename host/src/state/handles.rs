@@ -94,9 +94,10 @@ impl State {
         let given = self.given_directories().map_err(|error| format!("its directories are not known: {error:#}"))?;
         let mut open = Vec::new();
         let mut pollables = Vec::new();
+        let mut unknown = 0;
         let occupied = self.table.iter_mut().count();
         let mut rep = 0;
-        while open.len() + pollables.len() < occupied {
+        while open.len() + pollables.len() + unknown < occupied {
             if let Ok(entry) = self.table.get_any_mut(rep) {
                 match self
                     .streams
@@ -106,7 +107,7 @@ impl State {
                     Kind::Thing(thing) => open.push(Open { rep, thing }),
                     Kind::Pollable(address) => pollables.push((rep, address)),
                     Kind::Other(what) => return Err(what),
-                    Kind::Unknown => return Err("a resource that is neither a stream nor a directory".to_owned()),
+                    Kind::Unknown => unknown += 1,
                 }
             }
             rep += 1;
@@ -117,6 +118,10 @@ impl State {
                 return Err("something that waits for no standard stream, such as a timer or a file".to_owned());
             };
             open.push(Open { rep, thing: Thing::Pollable(parent) });
+        }
+        // Told last: a timer is a resource without a name, and what waits for it has one.
+        if unknown > 0 {
+            return Err("a resource that is neither a stream nor a directory".to_owned());
         }
         Ok(open)
     }
@@ -223,6 +228,9 @@ enum Kind {
 }
 
 fn kind(entry: &mut dyn Any, streams: &Streams, given: &[Arc<std::fs::File>], seen: (&WasiSpec, &Bounds)) -> Kind {
+    if entry.is::<wasmtime_wasi::p2::ReaddirIterator>() {
+        return Kind::Other("the listing of a directory".to_owned());
+    }
     if let Some(stream) = entry.downcast_ref::<DynOutputStream>() {
         return match streams.find(&**stream) {
             Some(standard) => Kind::Thing(Thing::Stream(standard)),
