@@ -93,17 +93,20 @@ impl Scratch {
     pub(crate) async fn finish(&self) {
         self.work.close();
         self.work.wait().await;
-        let mut home = self.home();
-        home.is_over = true;
-        let dir = home.dir.take();
-        drop(home);
-        if let Some(dir) = dir {
+        if let Some(dir) = self.end() {
             let path = dir.path().to_owned();
             let closed = tokio::task::spawn_blocking(move || dir.close()).await;
             if let Err(error) = closed.map_err(io::Error::other).flatten() {
                 tracing::warn!(%error, path = %path.display(), "private directories could not be removed");
             }
         }
+    }
+
+    /// Makes no more directories, and hands out the one that has them.
+    fn end(&self) -> Option<TempDir> {
+        let mut home = self.home();
+        home.is_over = true;
+        home.dir.take()
     }
 
     fn home(&self) -> MutexGuard<'_, Home> {
