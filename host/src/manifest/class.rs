@@ -176,7 +176,7 @@ pub(crate) enum Hooks {
     Named(HookNames),
 }
 
-/// The functions that are the class's hooks: a function's name, or `false` for none. One function may be several of them.
+/// The functions that are the class's hooks: a function's name, or `false` for none. One may be several hooks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct HookNames {
