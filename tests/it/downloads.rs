@@ -42,6 +42,9 @@ impl WebServer {
                 let answer =
                     format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
                 stream.get_mut().write_all(answer.as_bytes()).unwrap();
+                // What is left unread when a connection is closed, such as the end of a body, takes the answer with it.
+                let _ = stream.get_mut().shutdown(std::net::Shutdown::Write);
+                let _ = std::io::copy(&mut stream, &mut std::io::sink());
             }
         });
         Self { address, asked, thread: Some(thread) }

@@ -1,6 +1,7 @@
 //! Carrying out an order: the one way in which anything comes into a store, in this process or in one of its own.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -41,11 +42,16 @@ pub(crate) struct Site {
 /// and what went wrong with the store.
 pub(crate) fn perform(order: &Order, site: &Site) -> Result<()> {
     let performing = Performing { order, site };
-    match &order.task {
+    let performed = || match &order.task {
         Task::Examine => performing.examine(),
         Task::Compile(kind) => performing.compile_as_it_came(*kind),
         Task::Build(build) => performing.build(build),
-    }
+    };
+    // Parsers and compilers that panic over somebody's bytes end with these bytes, not with the host. What a panic left half
+    // done is in the staging area, or was never told of.
+    catch_unwind(AssertUnwindSafe(performed)).unwrap_or_else(|_| {
+        Err(Error::bad_request(format!("`{}` is no component this host can run: preparing it failed", order.name)))
+    })
 }
 
 struct Performing<'a> {

@@ -110,9 +110,13 @@ async fn send(reach: &Reach, mut request: Request<WasiBody>, options: RequestOpt
         biased;
         answer = &mut answer => answer?,
         ended = &mut connection => {
-            ended.map_err(explain)?;
             has_ended = true;
-            answer.await?
+            // A server may answer before it has read all, and close: what it said counts, and not how it hung up.
+            match (answer.await, ended) {
+                (Ok(answer), _) => answer,
+                (Err(_), Err(ended)) => return Err(explain(ended)),
+                (Err(error), Ok(())) => return Err(error),
+            }
         }
     };
     let limit = at_most(options.between_bytes_timeout, MAX_BETWEEN_BYTES);
