@@ -30,6 +30,9 @@ const MAX_LINE_BYTES: u64 = 1 << 20;
 /// Bytes kept of what a child wrote to its standard error.
 const MAX_LAST_WORDS_BYTES: usize = 4 << 10;
 
+/// How the system says that a process may not have more memory.
+const OUT_OF_MEMORY: &str = "(os error 12)";
+
 /// A program that carries out orders, and what it may take.
 #[derive(Clone, Debug)]
 pub(super) struct Child {
@@ -105,6 +108,10 @@ impl Child {
         let failed = |error| Error::io(&what, error);
         let mut command = Command::new(&self.program);
         command.arg("prepare").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        // Whoever runs out of memory and then wants to tell where hangs over it.
+        command.env("RUST_BACKTRACE", "0");
+        // The allocator takes memory as it is needed, so that the limit is on what is used.
+        command.env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
         // An interrupt at the terminal is for its parent, which ends it.
         #[cfg(unix)]
         command.process_group(0);
@@ -124,7 +131,9 @@ impl Child {
         match said.map_err(failed)? {
             Some(Said::Done) => Ok(()),
             Some(Said::Failed(error)) => {
-                Err(Error::from_json(&error).unwrap_or_else(|| Error::internal(format!("{what} failed"))))
+                let error = Error::from_json(&error).unwrap_or_else(|| Error::internal(format!("{what} failed")));
+                let is_over_memory = error.message().contains(OUT_OF_MEMORY);
+                Err(if is_over_memory { self.over_memory(&assignment.order.name) } else { error })
             }
             Some(Said::Event(_)) | None => Err(self.ended(&assignment.order.name, status, &last_words)),
         }
@@ -235,8 +244,8 @@ mod worker {
         std::io::stdin().lock().read_line(&mut line).map_err(failed)?;
         let assignment: Assignment = serde_json::from_str(&line)
             .map_err(|error| Error::bad_request(format!("`prepare` is run by wasmhost itself: {error}")))?;
+        end_with_input().map_err(failed)?;
         limit_this_process(&assignment).map_err(failed)?;
-        end_with_input();
         let mouth = Arc::new(Mouth(Mutex::new(std::io::stdout())));
         let said = match work(&assignment, mouth.clone()) {
             Ok(()) => Said::Done,
@@ -267,7 +276,7 @@ mod worker {
             }
         }
         rustix::process::nice(19)?;
-        let memory = assignment.limits.memory_bytes;
+        let memory = data_bytes().saturating_add(assignment.limits.memory_bytes);
         setrlimit(Resource::Data, both(memory, memory))?;
         let seconds = assignment.limits.cpu_time.as_secs().max(1);
         setrlimit(Resource::Cpu, both(seconds, seconds + CPU_GRACE_SECONDS))?;
@@ -276,18 +285,29 @@ mod worker {
         Ok(())
     }
 
+    /// What this process has already, before it does anything.
+    #[cfg(unix)]
+    fn data_bytes() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmData:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).and_then(|kib| kib.parse().ok());
+        kib.map_or(0, |kib: u64| kib << 10)
+    }
+
     #[cfg(not(unix))]
     fn limit_this_process(_: &Assignment) -> std::io::Result<()> {
         Ok(())
     }
 
     /// Ends this process when its parent's end of the pipe is closed.
-    fn end_with_input() {
-        std::thread::spawn(|| {
+    #[expect(clippy::exit, reason = "nobody is left to hear of it, and what runs cannot be stopped otherwise")]
+    fn end_with_input() -> std::io::Result<()> {
+        let end = || {
             let mut line = String::new();
             let _ = std::io::stdin().lock().read_line(&mut line);
             std::process::exit(1);
-        });
+        };
+        std::thread::Builder::new().name("wasmhost-parent".into()).spawn(end).map(|_| ())
     }
 
     /// Says things, a line each.

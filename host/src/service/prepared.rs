@@ -57,7 +57,7 @@ pub(super) enum Ready {
     Snapshot {
         code: Code,
         handles: Arc<(Accessors, OpenHandles)>,
-        kept: Kept,
+        kept: Box<Kept>,
     },
     /// `build` runs in each instance.
     Fallback,
@@ -223,7 +223,7 @@ impl Build {
         let accessors = Accessors::find(&component, &taken.resources, false)
             .ok_or_else(|| Error::internal("a function is missing in the snapshot"))?;
         let handles = Arc::new((accessors, taken.open.clone()));
-        Ok(Some(Ready::Snapshot { code: Code::link(host, component, code.kind)?, handles, kept }))
+        Ok(Some(Ready::Snapshot { code: Code::link(host, component, code.kind)?, handles, kept: Box::new(kept) }))
     }
 
     /// The durable form is read only when something else was damaged: looks now whether it could be.

@@ -84,13 +84,10 @@ impl Store {
 
     fn remove(&self, what: &What) -> bool {
         match what {
-            What::Files(files) => {
-                files.iter().map(|file| fs::remove_file(file).is_ok()).fold(true, |all, one| all && one)
-            }
+            What::Files(files) => files.iter().filter(|file| fs::remove_file(file).is_err()).count() == 0,
             What::Snapshot(key) => {
                 let generations = self.generations(key).unwrap_or_default();
-                let are_gone =
-                    generations.iter().map(|dir| self.remove_generation(dir)).fold(true, |all, one| all && one);
+                let are_gone = generations.iter().filter(|dir| !self.remove_generation(dir)).count() == 0;
                 // Without its generation a record tells of nothing; with it, it is in use.
                 are_gone && fs::remove_file(self.record_path(key)).is_ok()
             }
