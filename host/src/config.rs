@@ -23,6 +23,8 @@ pub(crate) struct HostConfig {
     pub(crate) max_component_bytes: u64,
     /// Time that running calls are given at shutdown. Default 30 s.
     pub(crate) drain_timeout: Duration,
+    /// Below which directory the private directories of instances lie; `None` is the cache.
+    pub(crate) scratch_dir: Option<PathBuf>,
     /// Where compiled components are kept between runs; `None` keeps nothing.
     pub(crate) cache_dir: Option<PathBuf>,
     /// Bytes that directory may have. Default 10 GiB: some hundred Python guests, or thousands in Rust.
@@ -48,6 +50,7 @@ impl Default for HostConfig {
             max_body_bytes: 4 << 20,
             max_component_bytes: 256 << 20,
             drain_timeout: Duration::from_secs(30),
+            scratch_dir: None,
             cache_dir: None,
             max_cache_bytes: 10 << 30,
             rebuild: false,
@@ -112,6 +115,12 @@ pub(crate) struct InstanceLimits {
     pub(crate) max_hostcall_bytes: usize,
     /// Bytes of randomness in one request. 1 MiB is far over any seed or key.
     pub(crate) max_random_bytes: u64,
+    /// Files, directories and links below a private `/tmp`. Default 100,000; what each is charged is a bound as well.
+    pub(crate) max_tmp_files: u64,
+    /// Bytes that `build` may leave below `/image`. Default 1 GiB: a large model, and a fraction of a disk.
+    pub(crate) max_image_bytes: u64,
+    /// Files, directories and links that `build` may leave below `/image`. Default 100,000, as `files` may bring.
+    pub(crate) max_image_files: u64,
     /// Bytes of one set of HTTP fields, in memory. 64 KiB, eight times what proxies let through.
     #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only `wasi:http` has fields"))]
     pub(crate) max_http_field_bytes: usize,
@@ -127,6 +136,9 @@ impl Default for InstanceLimits {
             max_handles: 10_000,
             max_hostcall_bytes: 64 << 20,
             max_random_bytes: 1 << 20,
+            max_tmp_files: 100_000,
+            max_image_bytes: 1 << 30,
+            max_image_files: 100_000,
             max_http_field_bytes: 64 << 10,
         }
     }

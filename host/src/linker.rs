@@ -11,7 +11,7 @@ use wasmtime::component::Linker;
 
 use crate::engine::{EngineKind, Engines};
 use crate::error::{Error, Result};
-use crate::state::State;
+use crate::state::{State, link_filesystem, link_outbound};
 
 /// Interfaces of WASI 0.2 and the newest patch version of each package that is linked.
 const WASI_0_2: &[(&str, &[&str])] = &[
@@ -128,7 +128,9 @@ fn link(linker: &mut Linker<State>, kind: EngineKind) -> wasmtime::Result<()> {
         #[cfg(feature = "http")]
         wasmtime_wasi_http::p3::add_to_linker(linker)?;
     }
-    Ok(())
+    // Last, for these take the place of what is there.
+    link_outbound(linker, kind)?;
+    link_filesystem(linker, kind)
 }
 
 /// Whether an imported interface, such as `wasi:cli/stdout@0.2.6`, is linked for components of this kind.

@@ -14,6 +14,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+mod address;
 mod check;
 mod class;
 mod count;
@@ -33,9 +34,11 @@ mod shapes;
 mod tests;
 mod units;
 
+pub(crate) use address::{AddressKind, HostName, canonical};
 #[cfg(feature = "http")]
 pub(crate) use class::Cors;
 pub(crate) use class::{ClassSection, EnvValue, FileEntry, MinInstances, MountEntry, SnapshotMode};
+pub(crate) use outbound::{Destination, Scheme};
 pub(crate) use problem::ManifestError;
 pub use resolver::{Origin, Setting};
 #[cfg(feature = "http")]

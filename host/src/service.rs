@@ -38,7 +38,7 @@ use crate::drain::{Drain, Task};
 use crate::error::Result;
 use crate::linker::Linkers;
 use crate::pool::Budget;
-use crate::state::GuestOutput;
+use crate::state::{GuestOutput, Network, Scratch};
 
 pub(crate) use answer::Answer;
 pub use answer::InstanceId;
@@ -81,8 +81,10 @@ struct HostInner {
     config: HostConfig,
     linkers: Arc<Linkers>,
     store: Arc<Store>,
+    scratch: Arc<Scratch>,
     preparer: preparer::Preparer,
     output: OutputListener,
+    network: Network,
     drain: Drain,
     instances: instance::Registry,
     next_instance: Arc<AtomicU64>,
@@ -213,6 +215,7 @@ impl Host {
         self.inner.drain.run(drain_timeout).await;
         tokio::join!(self.inner.instances.exit_all(), self.inner.budget.exit_all());
         self.inner.drain.wait_for_drivers().await;
+        self.inner.scratch.finish().await;
     }
 }
 

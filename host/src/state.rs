@@ -3,9 +3,11 @@
 //! This is the `T` of `Store<T>`. It is made for one instance, lives exactly as long as its store, and is never handed to
 //! another. It must not know hooks, classes or pools.
 
+mod filesystem;
 mod handles;
 mod input;
 mod limits;
+mod outbound;
 mod output;
 mod turn;
 mod wasi;
@@ -21,19 +23,25 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::config::InstanceLimits;
+use crate::error::Error;
 
+use filesystem::Bounds;
+pub(crate) use filesystem::{Scratch, link as link_filesystem};
 use handles::Streams;
 pub(crate) use handles::{Made, Open, Standard, Thing};
 pub(crate) use limits::{MemoryLimiter, MemoryRefusal};
+pub(crate) use outbound::{Network, Outbound, Resolve, link as link_outbound};
 pub use output::{GuestOutput, OutputLine, OutputOrigin, OutputStream};
 pub(crate) use output::{Output, TracingOutput};
 pub(crate) use turn::{Turn, Turns};
-pub(crate) use wasi::{Directory, Stdio, WasiSpec};
+pub(crate) use wasi::{Directory, Stdio, TMP, Tmp, WasiSpec};
 
 /// The data of one store.
 pub struct State {
     wasi: WasiCtx,
     table: ResourceTable,
+    /// The directories whose contents are counted.
+    bounds: Bounds,
     /// Directories of this instance alone.
     _directories: Vec<Arc<TempDir>>,
     /// The standard streams that the guest took, where a snapshot is to be made of it.
@@ -41,7 +49,8 @@ pub struct State {
     #[cfg(feature = "http")]
     http: WasiHttpCtx,
     #[cfg(feature = "http")]
-    http_policy: wasi::NoOutbound,
+    http_reach: outbound::HttpReach,
+    reach: Arc<outbound::Reach>,
     pub(crate) memory: MemoryLimiter,
     pub(crate) deadline: Deadline,
     pub(crate) output: Arc<Output>,
@@ -114,7 +123,7 @@ impl State {
     ///
     /// # Errors
     ///
-    /// `not-found` or `forbidden` when a directory of the specification cannot be opened.
+    /// `not-found` or `forbidden` when a directory of the specification cannot be opened, or an error of the file system.
     pub(crate) fn store(
         engine: &Engine,
         spec: &WasiSpec,
@@ -123,23 +132,27 @@ impl State {
         max_memory_bytes: u64,
         limits: &InstanceLimits,
     ) -> crate::error::Result<Store<Self>> {
+        let reach = outbound::Reach::new(spec.outbound.clone(), output.clone());
         let streams = spec.notes_streams.then(Streams::default);
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.max_handles);
-        let state = Self {
-            wasi: spec.context(&output, limits, streams.as_ref())?,
+        let mut state = Self {
+            wasi: spec.context(&output, limits, streams.as_ref(), &reach)?,
             streams,
             _directories: spec.directories.iter().filter_map(|directory| directory.keeps.clone()).collect(),
             table,
+            bounds: Bounds::default(),
             #[cfg(feature = "http")]
             http: wasi::http_context(limits),
             #[cfg(feature = "http")]
-            http_policy: wasi::NoOutbound,
+            http_reach: outbound::HttpReach(reach.clone()),
+            reach,
             memory: MemoryLimiter::new(max_memory_bytes, limits),
             deadline: Deadline::default(),
             output,
             turn: Turn::new(turns),
         };
+        state.bound(spec, limits)?;
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(limits.max_hostcall_bytes);
@@ -155,6 +168,17 @@ impl State {
         });
         Ok(store)
     }
+
+    /// Bounds the directories that are to be.
+    fn bound(&mut self, spec: &WasiSpec, limits: &InstanceLimits) -> crate::error::Result<()> {
+        if !spec.has_bounds() {
+            return Ok(());
+        }
+        let given = self.given_directories();
+        let given = given.map_err(|error| Error::internal(format!("its directories are not known: {error:#}")))?;
+        self.bounds = Bounds::new(spec, &given, limits, &self.output)?;
+        Ok(())
+    }
 }
 
 impl WasiView for State {
@@ -166,7 +190,7 @@ impl WasiView for State {
 #[cfg(feature = "http")]
 impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { hooks: &mut self.http_policy, table: &mut self.table, ctx: &mut self.http }
+        WasiHttpCtxView { hooks: &mut self.http_reach, table: &mut self.table, ctx: &mut self.http }
     }
 }
 

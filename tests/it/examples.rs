@@ -1,6 +1,6 @@
 //! Every example, run through the program exactly as its README says, build command included.
 
-use wasmhost_tests::{root, wasmhost};
+use wasmhost_tests::{Language, root, wasmhost};
 
 const BAZ: &str = "This code is running in instance pool";
 
@@ -21,17 +21,9 @@ fn parameterized() {
     is_parameterized("parameterized");
 }
 
-/// Where `cargo xtask test` put the tools of a language; where they are missing it has named this suite as not run.
-fn tools(variable: &str) -> Option<std::path::PathBuf> {
-    let dir = std::env::var_os(variable).map(std::path::PathBuf::from);
-    let is_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
-    assert!(dir.is_some() || !is_ci, "CI runs every suite: `{variable}` is not set");
-    dir
-}
-
 #[test]
 fn parameterized_in_python_which_is_compiled_once() {
-    if tools("WASMHOST_TEST_PY").is_some() {
+    if Language::Python.tools().is_some() {
         is_parameterized("parameterized-python");
         let report = wasmhost(&["inspect", "examples/parameterized-python", "--json"]).ok();
         let report: serde_json::Value = serde_json::from_str(&report).unwrap();
@@ -42,7 +34,7 @@ fn parameterized_in_python_which_is_compiled_once() {
 
 #[test]
 fn parameterized_in_javascript() {
-    if tools("WASMHOST_TEST_JS").is_some() {
+    if Language::JavaScript.tools().is_some() {
         is_parameterized("parameterized-js");
     }
 }
@@ -76,8 +68,8 @@ fn primes_in_python_and_javascript() {
     if !wasmhost_tests::is_full() {
         return;
     }
-    for (example, variable) in [("primes-python", "WASMHOST_TEST_PY"), ("primes-js", "WASMHOST_TEST_JS")] {
-        if tools(variable).is_some() {
+    for (example, language) in [("primes-python", Language::Python), ("primes-js", Language::JavaScript)] {
+        if language.tools().is_some() {
             is_primes(example);
         }
     }

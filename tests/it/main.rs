@@ -5,11 +5,14 @@
 mod api;
 mod call;
 mod cli;
+mod downloads;
 mod examples;
+mod files;
 mod inspect;
 mod library;
 mod lifecycle;
 mod limits;
+mod outbound;
 mod pools;
 mod serve;
 mod snapshots;

@@ -1,5 +1,10 @@
 //! Snapshots: `build` runs once, and every instance starts from what it left, with its handles open.
 
+mod hostile;
+mod languages;
+mod luck;
+mod odd;
+
 use std::collections::HashSet;
 
 use wasmhost::{App, Class};
@@ -65,6 +70,17 @@ async fn another_hook_or_another_limit_is_another_snapshot() {
 }
 
 #[tokio::test]
+async fn one_function_may_be_two_hooks() {
+    let host = TestHost::new();
+    let (_app, class) = built(&host, "hooks", "print", "hooks = { build = \"noop\", exit = \"noop\" }").await;
+    assert!(class.methods().all(|method| method.name() != "noop"));
+    let instance = class.bind(&("a",)).unwrap().start().await.unwrap();
+    assert_eq!(instance.call::<_, u32>("count", &()).await.unwrap(), 2, "`build` was the first");
+    instance.exit().await.unwrap();
+    assert_eq!(class.without_snapshot(), None);
+}
+
+#[tokio::test]
 async fn instances_that_build_themselves_share_no_image() {
     let host = TestHost::new();
     let file = host.dir().join("open.txt");
@@ -91,6 +107,22 @@ async fn what_build_leaves_open_is_named_and_build_runs_in_each_instance() {
         let bound = class.bind(&("a",)).unwrap();
         let journal: Vec<String> = bound.call("journal", &()).await.unwrap();
         assert_eq!(journal, ["build", "enter mode=a"], "{guest}");
+    }
+}
+
+#[tokio::test]
+async fn instances_share_no_luck_in_wasi_0_3_either() {
+    let host = TestHost::new();
+    let (_app, class) = built(&host, "hooks-async", "succeed", "").await;
+    assert_eq!(class.without_snapshot(), None);
+    let mut drawn = HashSet::new();
+    for _ in 0..if wasmhost_tests::is_full() { 10_000 } else { 200 } {
+        let instance = class.bind(&("a",)).unwrap().start().await.unwrap();
+        for bytes in instance.call::<_, Vec<Vec<u8>>>("draw", &()).await.unwrap() {
+            assert_eq!(bytes.len(), 16);
+            assert!(drawn.insert(bytes), "after {} draws", drawn.len());
+        }
+        instance.exit().await.unwrap();
     }
 }
 

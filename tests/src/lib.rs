@@ -1,6 +1,8 @@
-//! What the tests of wasmhost share: hosts that record what guests print, the guests by name, and the real program,
-//! run to its end or as a server.
+//! What the tests of wasmhost share: hosts that record what guests print, the guests by name, hostile components, and the
+//! real program, run to its end or as a server.
 
+pub mod hostile;
+mod languages;
 mod server;
 
 use std::path::{Path, PathBuf};
@@ -9,6 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use wasmhost::{App, GuestOutput, Host, HostBuilder, OutputLine, OutputOrigin, OutputStream};
 
+pub use languages::Language;
 pub use server::{SOON, Server};
 
 /// The folder of the workspace.
@@ -19,6 +22,11 @@ pub fn root() -> &'static Path {
 /// The component of a test guest, as `cargo xtask test` builds it.
 pub fn guest(name: &str) -> PathBuf {
     built(&root().join(format!("tests/guests/target/wasm32-wasip2/release/{}.wasm", name.replace('-', "_"))))
+}
+
+/// A component that is written down as text, in `tests/guests/text`.
+pub fn text_guest(name: &str) -> Vec<u8> {
+    wat::parse_file(root().join(format!("tests/guests/text/{name}.wat"))).expect("it is a component")
 }
 
 /// The component of an example in Rust.
@@ -84,10 +92,14 @@ impl TestHost {
 
     /// Writes a manifest for a test guest, and gives its path.
     pub fn manifest(&self, name: &str, settings: &str) -> PathBuf {
+        self.manifest_of(name, &guest(name), settings)
+    }
+
+    /// Writes a manifest for a component, and gives its path.
+    pub fn manifest_of(&self, name: &str, source: &Path, settings: &str) -> PathBuf {
         let dir = self.dir.path().join(name);
         std::fs::create_dir_all(&dir).expect("a folder for the manifest");
         let path = dir.join("wasmhost.toml");
-        let source = guest(name);
         let text = format!("version = 1\n[component.{name}]\nsource = {:?}\n{settings}\n", source.display());
         std::fs::write(&path, text).expect("the manifest");
         path

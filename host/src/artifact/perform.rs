@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::instance::{Accessors, Blueprint, Live, Setup};
 use crate::linker::Linkers;
 use crate::snapshot::{self, Building, Snapshot, Taken};
-use crate::state::{Directory, Output, Turns, WasiSpec};
+use crate::state::{Directory, Output, Scratch, Turns, WasiSpec};
 
 /// The directory that `build` writes, by its name in the guest.
 pub(crate) const IMAGE: &str = "/image";
@@ -130,7 +130,10 @@ impl Performing<'_> {
         let Site { store, linkers, .. } = self.site;
         let image = store.staging_dir("image-").map_err(|error| self.of_store(error))?;
         let nothing = store.staging_dir("nothing-").map_err(|error| self.of_store(error))?;
-        let wasi = world_of_build(&build.wasi, image.path(), nothing.path());
+        let mut wasi = world_of_build(&build.wasi, image.path(), nothing.path());
+        if let Some(tmp) = &mut wasi.tmp {
+            tmp.scratch = Scratch::new(Some(store.staging_home().to_owned()));
+        }
         let printing = Arc::new(Printing::new(self.site.listener.clone()));
         let output = Output::new(build.origin.clone(), printing.clone(), build.output);
         let mut timings = Timings::default();
@@ -281,6 +284,6 @@ fn world_of_build(wasi: &WasiSpec, image: &Path, nothing: &Path) -> WasiSpec {
         nothing.clone_into(&mut mount.host);
         mount.writable = false;
     }
-    wasi.directories.push(Directory { writable: true, ..Directory::own(image.to_owned(), IMAGE) });
+    wasi.directories.push(Directory { writable: true, is_bounded: true, ..Directory::own(image.to_owned(), IMAGE) });
     wasi
 }

@@ -103,6 +103,11 @@ impl Store {
         self.staging.dir(prefix)
     }
 
+    /// The staging area of this process: removed with it, or by the next one.
+    pub(crate) fn staging_home(&self) -> &Path {
+        self.staging.home()
+    }
+
     /// A name for what `of` says, from which nobody can tell what that was: it may hold secrets.
     fn name_of(&self, of: &impl Serialize) -> io::Result<String> {
         let text = serde_json::to_vec(&(FORMAT, WRITER, of)).map_err(io::Error::other)?;

@@ -90,11 +90,16 @@ impl Sorted {
         let refuse = |reason: &str| {
             Err(Error::bad_request(format!("`class.{class}.hooks.{hook}` names the function `{wanted}`, but {reason}")))
         };
-        let Some(position) = self.methods.iter().position(|function| function.name == wanted) else {
+        // One function may be several hooks, where somebody wrote so.
+        let hooks = [&self.build, &self.enter, &self.exit].into_iter().flatten().filter(|_| wish.is_explicit);
+        let Some(function) = self.methods.iter().chain(hooks).find(|function| function.name == wanted).cloned() else {
             return if wish.is_explicit { refuse("the class has no callable function of that name") } else { Ok(None) };
         };
-        match fits(&self.methods[position]) {
-            Ok(()) => Ok(Some(self.methods.remove(position))),
+        match fits(&function) {
+            Ok(()) => {
+                self.methods.retain(|method| !Arc::ptr_eq(method, &function));
+                Ok(Some(function))
+            }
             Err(reason) if wish.is_explicit => refuse(&reason),
             Err(reason) => {
                 self.near_misses.push(NearMiss { name: wanted.to_owned(), hook, reason });

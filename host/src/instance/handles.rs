@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use wasmtime::Store;
 use wasmtime::component::{Component, ComponentExportIndex, Instance, Lift, Lower, Resource};
 use wasmtime_wasi::filesystem::Descriptor;
-use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable};
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, Network};
 
 use crate::component::accessor::{self, ImportedResource};
 use crate::engine::EngineKind;
@@ -51,6 +51,7 @@ impl OpenHandles {
         let things = self.things.iter().filter_map(|thing| match thing {
             Thing::Stream(stream) => Some(standard(*stream).to_owned()),
             Thing::Directory(place) => Some(directory(*place).to_owned()),
+            Thing::Network => Some("the network".to_owned()),
             // Nobody opens one for its own sake.
             Thing::Pollable(_) => None,
         });
@@ -79,6 +80,7 @@ enum Kind {
     Input,
     Output,
     Directory,
+    Network,
     Pollable,
 }
 
@@ -89,6 +91,7 @@ impl Kind {
             ("wasi:io/streams", "input-stream") => Some(Self::Input),
             ("wasi:io/streams", "output-stream") => Some(Self::Output),
             ("wasi:filesystem/types", "descriptor") => Some(Self::Directory),
+            ("wasi:sockets/network", "network") => Some(Self::Network),
             ("wasi:io/poll", "pollable") => Some(Self::Pollable),
             _ => None,
         }
@@ -99,6 +102,7 @@ impl Kind {
             Thing::Stream(Standard::Input) => Self::Input,
             Thing::Stream(_) => Self::Output,
             Thing::Directory(_) => Self::Directory,
+            Thing::Network => Self::Network,
             Thing::Pollable(_) => Self::Pollable,
         }
     }
@@ -255,6 +259,7 @@ impl Table<'_> {
             (Kind::Input, Made::Input(made)) => self.call(&index, (made,)).await,
             (Kind::Output, Made::Output(made)) => self.call(&index, (made,)).await,
             (Kind::Directory, Made::Directory(made)) => self.call(&index, (made,)).await,
+            (Kind::Network, Made::Network(made)) => self.call(&index, (made,)).await,
             (Kind::Pollable, Made::Pollable(made)) => self.call(&index, (made,)).await,
             _ => wasmtime::bail!("a thing of another kind was made"),
         }
@@ -267,6 +272,7 @@ impl Table<'_> {
             Kind::Input => self.call::<_, Resource<DynInputStream>>(&index, (number,)).await?.rep(),
             Kind::Output => self.call::<_, Resource<DynOutputStream>>(&index, (number,)).await?.rep(),
             Kind::Directory => self.call::<_, Resource<Descriptor>>(&index, (number,)).await?.rep(),
+            Kind::Network => self.call::<_, Resource<Network>>(&index, (number,)).await?.rep(),
             Kind::Pollable => self.call::<_, Resource<DynPollable>>(&index, (number,)).await?.rep(),
         })
     }

@@ -82,7 +82,10 @@ pub(crate) struct ClassSection {
     /// Directories of the host that the guest sees. Only below a directory given by
     /// `--allow-mount`.
     pub(crate) mounts: Option<Vec<MountEntry>>,
-    /// Where the guest may connect to. Without it, nowhere.
+    /// Where the guest may connect to, `build` included: `https://HOST`, `http://HOST` and `tcp://HOST:PORT`, with a port for
+    /// the first two where it is another than 443 and 80. HOST is a name, an address, or `*` for any host of the internet. A
+    /// name may lead into private networks; only `localhost` and a loopback address lead to this machine, and nothing leads
+    /// to link-local addresses. Without it, nowhere.
     pub(crate) allow_outbound: Option<Vec<Destination>>,
     /// Defaults of the class's parameters, by name.
     pub(crate) parameters: Option<BTreeMap<String, serde_json::Value>>,
@@ -173,7 +176,7 @@ pub(crate) enum Hooks {
     Named(HookNames),
 }
 
-/// The functions that are the class's hooks: a function's name, or `false` for none.
+/// The functions that are the class's hooks: a function's name, or `false` for none. One function may be several of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct HookNames {

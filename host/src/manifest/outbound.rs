@@ -1,16 +1,17 @@
 //! Places on the network, as `allow-outbound` and `cors` name them: `https://api.example.com`,
 //! `tcp://db:5432`.
 //!
-//! It reads and prints them. Resolving a host and comparing it with a request is the linker's work.
+//! It reads and prints them. Resolving a host and comparing it with a request is the work of [`state`](crate::state).
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::{Serialize, Serializer};
 
+use super::address::{AddressKind, HostName, ends_in_a_number, is_name};
 use super::problem::brief;
 use super::read::deserialize_from_str;
 
@@ -19,7 +20,7 @@ use super::read::deserialize_from_str;
 pub(crate) struct Destination {
     /// How the guest speaks to it.
     pub(crate) scheme: Scheme,
-    /// A host name in lower case, an address (IPv6 without its brackets), or `*` for any.
+    /// A host name in lower case, an address (IPv6 without its brackets), or `*` for any on the internet.
     pub(crate) host: String,
     /// The port; always there for `tcp`, and the scheme's own where none was written.
     pub(crate) port: u16,
@@ -56,6 +57,12 @@ impl Scheme {
     }
 }
 
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// A web origin as a browser sends it in `Origin`, such as `https://app.example.com`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WebOrigin(Destination);
@@ -72,7 +79,14 @@ impl FromStr for Destination {
     type Err = DestinationError;
 
     fn from_str(text: &str) -> Result<Self, DestinationError> {
-        parse(text).map_err(|reason| DestinationError { text: text.to_owned(), reason })
+        let place = parse(text).and_then(|place| match HostName::parse(&place.host) {
+            Some(HostName::Address(address)) if AddressKind::of(address) == AddressKind::Forbidden => Err(
+                "has an address that no guest may reach: one that is link-local, multicast, unspecified or reserved, or where \
+                 clouds tell machines their credentials",
+            ),
+            _ => Ok(place),
+        });
+        place.map_err(|reason| DestinationError { text: text.to_owned(), reason })
     }
 }
 
@@ -98,8 +112,11 @@ fn parse(text: &str) -> Result<Destination, &'static str> {
         }
         None => {
             let (host, port) = authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
-            if !is_host(host) {
+            if host != "*" && !is_name(host) {
                 return Err("has no host name there; letters, digits, `-` and `.`, or `*` alone for any host");
+            }
+            if ends_in_a_number(host) && host.parse::<Ipv4Addr>().is_err() {
+                return Err("has a host that ends in a number; write an IPv4 address as four decimal numbers");
             }
             (host, port)
         }
@@ -116,21 +133,10 @@ fn parse(text: &str) -> Result<Destination, &'static str> {
     Ok(Destination { scheme, host: host.to_ascii_lowercase(), port })
 }
 
-fn is_host(text: &str) -> bool {
-    const MAX_HOST_BYTES: usize = 253;
-    let is_label = |label: &str| {
-        !label.is_empty()
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-    };
-    text == "*" || (text.len() <= MAX_HOST_BYTES && text.split('.').all(is_label))
-}
-
 /// Leaves out a port that goes without saying.
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://", self.scheme.as_str())?;
+        write!(f, "{}://", self.scheme)?;
         if self.host.contains(':') {
             write!(f, "[{}]", self.host)?;
         } else {
@@ -145,7 +151,7 @@ impl FromStr for WebOrigin {
 
     fn from_str(text: &str) -> Result<Self, DestinationError> {
         let refuse = |reason| DestinationError { text: text.to_owned(), reason };
-        let place: Destination = text.parse()?;
+        let place = parse(text).map_err(refuse)?;
         if place.scheme == Scheme::Tcp {
             return Err(refuse("is no web origin, which begins with `https://` or `http://`"));
         }
@@ -262,8 +268,35 @@ mod tests {
             "https://[x]",
             "https://[::1]x",
             "https://ä",
+            "https://a.b.",
+            "https://127.1",
+            "https://0x7f000001",
+            "https://2130706433",
+            "https://0177.0.0.1",
+            "tcp://[::1%lo]:1",
         ] {
             assert!(text.parse::<Destination>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_no_guest_may_reach_is_refused_where_it_is_written() {
+        for text in [
+            "http://169.254.169.254",
+            "http://0.0.0.0:80",
+            "tcp://[::]:1",
+            "tcp://[fe80::1]:1",
+            "http://[fd00:ec2::254]",
+            "http://[::ffff:169.254.169.254]",
+            "http://[64:ff9b::a9fe:a9fe]",
+            "tcp://224.0.0.1:1",
+            "tcp://255.255.255.255:1",
+        ] {
+            let error = text.parse::<Destination>().unwrap_err().to_string();
+            assert!(error.contains("no guest may reach"), "{error}");
+        }
+        for text in ["http://127.0.0.1", "tcp://[::1]:1", "tcp://10.0.0.1:1", "https://8.8.8.8"] {
+            text.parse::<Destination>().unwrap();
         }
     }
 

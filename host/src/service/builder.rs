@@ -17,7 +17,7 @@ use crate::engine::Engines;
 use crate::error::Result;
 use crate::linker::Linkers;
 use crate::pool::Budget;
-use crate::state::{GuestOutput, TracingOutput};
+use crate::state::{GuestOutput, Network, Resolve, Scratch, TracingOutput};
 
 /// The settings of a [`Host`].
 #[derive(Clone)]
@@ -28,6 +28,8 @@ pub struct HostBuilder {
     output: Arc<dyn GuestOutput>,
     prepare: PrepareMode,
     listener: Option<Arc<dyn PrepareListener>>,
+    resolve: Option<Arc<Resolve>>,
+    roots: Vec<Vec<u8>>,
 }
 
 impl HostBuilder {
@@ -39,6 +41,8 @@ impl HostBuilder {
             output: Arc::new(TracingOutput),
             prepare: PrepareMode::InProcess,
             listener: None,
+            resolve: None,
+            roots: Vec::new(),
         }
     }
 
@@ -46,21 +50,26 @@ impl HostBuilder {
     ///
     /// # Errors
     ///
-    /// `bad-request` when the machine cannot hold pools of the size of [`max_instances`](Self::max_instances); an error of
-    /// the file system when the cache directory cannot be used.
+    /// `bad-request` when the machine cannot hold pools of the size of [`max_instances`](Self::max_instances), or when what
+    /// was given to [`outbound_root`](Self::outbound_root) is no certificate; an error of the file system when the cache
+    /// directory cannot be used.
     pub fn build(self) -> Result<Host> {
         let engines = Engines::new(&self.config)?;
         let store = match &self.config.cache_dir {
             Some(dir) => Store::open(dir)?,
             None => Store::temporary()?,
         };
+        let below = self.config.scratch_dir.clone().unwrap_or_else(|| store.staging_home().to_owned());
+        let scratch = Scratch::new(Some(below));
         let budget = Budget::new(self.pool_limits());
         let inner = HostInner {
             config: self.config,
             linkers: Arc::new(Linkers::new(engines)),
             store: Arc::new(store),
+            scratch,
             preparer: Preparer::new(self.prepare, self.listener),
             output: OutputListener(self.output),
+            network: Network::new(self.resolve, self.roots)?,
             drain: Drain::default(),
             instances: Registry::default(),
             next_instance: Arc::new(AtomicU64::new(1)),
@@ -154,6 +163,29 @@ impl HostBuilder {
         self
     }
 
+    /// Sets how many files, directories and links an instance may have below its `/tmp`. Default 100,000. Each also takes 4 KiB
+    /// of the setting `tmp`, beside its bytes.
+    #[must_use]
+    pub fn max_tmp_files(mut self, files: u64) -> Self {
+        self.config.instance.max_tmp_files = files;
+        self
+    }
+
+    /// Sets how many bytes `build` may leave below `/image`, where each file, directory and link takes 4 KiB beside its bytes.
+    /// Default 1 GiB.
+    #[must_use]
+    pub fn max_image_bytes(mut self, bytes: u64) -> Self {
+        self.config.instance.max_image_bytes = bytes;
+        self
+    }
+
+    /// Sets how many files, directories and links `build` may leave below `/image`. Default 100,000.
+    #[must_use]
+    pub fn max_image_files(mut self, files: u64) -> Self {
+        self.config.instance.max_image_files = files;
+        self
+    }
+
     /// Sets how many random bytes a guest may ask for at once. Default 1 MiB.
     #[must_use]
     pub fn max_random_bytes(mut self, bytes: u64) -> Self {
@@ -189,6 +221,14 @@ impl HostBuilder {
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.config.drain_timeout = timeout;
+        self
+    }
+
+    /// Keeps what instances write to their `/tmp` below this directory, in one of the host's own that goes with it. Default:
+    /// the cache directory, where the next process removes what one that was killed left.
+    #[must_use]
+    pub fn scratch_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.config.scratch_dir = Some(dir.into());
         self
     }
 
@@ -242,6 +282,25 @@ impl HostBuilder {
     #[must_use]
     pub fn allow_mount(mut self, dir: impl Into<PathBuf>) -> Self {
         self.config.allow_mounts.push(dir.into());
+        self
+    }
+
+    /// Trusts a certificate, in DER, beside those that the machine trusts, when guests use `https`.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn outbound_root(mut self, certificate: impl Into<Vec<u8>>) -> Self {
+        self.roots.push(certificate.into());
+        self
+    }
+
+    /// Resolves the names that `allow-outbound` lists. It is called on threads that may block, 8 for each class. Default: the
+    /// machine's resolver. What it answers is checked: see the setting.
+    #[must_use]
+    pub fn outbound_resolver(
+        mut self,
+        resolve: impl Fn(&str) -> std::io::Result<Vec<std::net::IpAddr>> + Send + Sync + 'static,
+    ) -> Self {
+        self.resolve = Some(Arc::new(resolve));
         self
     }
 

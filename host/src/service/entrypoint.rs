@@ -53,7 +53,7 @@ impl EntrypointInner {
         let mut blueprint = self.plan.on(&*self.code.get().await?)?;
         let wasi = &mut blueprint.setup.wasi;
         if !blueprint.builds.is_empty() {
-            wasi.directories.push(image_of_its_own()?);
+            wasi.directories.push(image_of_its_own(&host.store)?);
         }
         wasi.arguments = std::iter::once(self.component.clone()).chain(arguments).collect();
         wasi.stdio = Stdio::Inherit;

@@ -257,12 +257,6 @@ fn notes(class: &Class) -> Vec<String> {
     if settings.snapshot == SnapshotMode::Enter {
         notes.push("`snapshot = \"enter\"` has no effect in this version: every instance is entered anew".to_owned());
     }
-    if !settings.allow_outbound.is_empty() {
-        notes.push("`allow-outbound` has no effect in this version: guests have no network".to_owned());
-    }
-    if settings.tmp_bytes.is_some() {
-        notes.push("`tmp` has no effect in this version: guests have no `/tmp`".to_owned());
-    }
     if inner.handler.is_some() {
         notes.push(
             "its web handler is only shown in this version: requests go to methods with a `web` route".to_owned(),

@@ -88,7 +88,8 @@ impl Prepared {
         }
         // `build` runs in this very instance, and writes where nobody else has.
         let mut blueprint = (**made).clone();
-        blueprint.setup.wasi.directories.push(image_of_its_own()?);
+        let host = self.code.host.upgrade().ok_or_else(|| Error::internal("the host is gone"))?;
+        blueprint.setup.wasi.directories.push(image_of_its_own(&host.store)?);
         Ok(Arc::new(blueprint))
     }
 
@@ -116,15 +117,11 @@ impl Prepared {
 }
 
 /// The `/image` of an instance that runs `build` itself: removed with it.
-pub(super) fn image_of_its_own() -> Result<Directory> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix("wasmhost-image-");
-    // What `build` writes may come of files that are private.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-    let dir = builder.tempdir().map_err(|error| Error::io(format!("a directory for `{IMAGE}`"), error))?;
+pub(super) fn image_of_its_own(store: &Store) -> Result<Directory> {
+    let dir = store.staging_dir("image-").map_err(|error| Error::io(format!("a directory for `{IMAGE}`"), error))?;
     let mut directory = Directory::own(dir.path().to_owned(), IMAGE);
     directory.writable = true;
+    directory.is_bounded = true;
     directory.keeps = Some(Arc::new(dir));
     Ok(directory)
 }
@@ -262,7 +259,10 @@ struct Sight<'a> {
     /// Interface and name of each `build` hook: which functions are hooks is a setting.
     hooks: &'a [(Option<String>, String)],
     env: &'a [(String, String)],
+    outbound: Vec<String>,
     directories: Vec<SeenDirectory<'a>>,
+    /// The size of its `/tmp`, which is a directory too.
+    tmp_bytes: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -297,6 +297,8 @@ pub(super) fn snapshot_key(
         memory_bytes,
         hooks,
         env: &wasi.env,
+        outbound: wasi.outbound.destinations(),
         directories,
+        tmp_bytes: wasi.tmp.as_ref().map(|tmp| tmp.bytes),
     })
 }

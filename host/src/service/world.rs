@@ -1,17 +1,20 @@
-//! What the instances of a class see of the machine: environment, files that travel with the app, mounts.
+//! What the instances of a class see of the machine: environment, files that travel with the app, mounts, the network.
 //!
 //! Permissions are checked here, once, when the class is loaded: a manifest may only take what the host was told to allow.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::TempDir;
 
+use super::HostInner;
+use crate::artifact::Store;
 use crate::config::HostConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{ClassSettings, EnvValue, FileEntry, MountEntry};
-use crate::state::{Directory, WasiSpec};
+use crate::state::{Directory, Outbound, Tmp, WasiSpec};
 
 /// Entries of directories given in `files`, at most.
 const MAX_FILES: usize = 100_000;
@@ -31,9 +34,17 @@ impl World {
     ///
     /// `forbidden` for a variable or directory that was not allowed, `not-found` for a file that is not there; each names
     /// the setting and what would allow it.
-    pub(super) fn new(class: &str, settings: &ClassSettings, config: &HostConfig) -> Result<Self> {
-        let mut spec = WasiSpec { env: environment(class, settings, config)?, ..WasiSpec::default() };
-        let files = lay_out(class, &settings.files)?;
+    pub(super) fn new(class: &str, settings: &ClassSettings, host: &HostInner) -> Result<Self> {
+        let config = &host.config;
+        let tmp = settings.tmp_bytes.map(|bytes| Tmp { bytes, scratch: host.scratch.clone() });
+        let outbound: Vec<_> = settings.allow_outbound.iter().map(ToString::to_string).collect();
+        let mut spec = WasiSpec {
+            env: environment(class, settings, config)?,
+            outbound: Arc::new(Outbound::new(outbound.iter().map(String::as_str), &host.network)?),
+            tmp,
+            ..WasiSpec::default()
+        };
+        let files = lay_out(class, &settings.files, &host.store)?;
         if let Some(dir) = &files {
             spec.directories = top_directories(dir.path(), &settings.files);
         }
@@ -100,16 +111,11 @@ fn allowed<'a>(names: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// Lays the class's files out below a directory of their own, as the guest will see them below `/`.
-fn lay_out(class: &str, files: &[FileEntry]) -> Result<Option<TempDir>> {
+fn lay_out(class: &str, files: &[FileEntry], store: &Store) -> Result<Option<TempDir>> {
     if files.is_empty() {
         return Ok(None);
     }
-    let mut builder = tempfile::Builder::new();
-    builder.prefix("wasmhost-files-");
-    // The files may come from a folder that only their owner can enter.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-    let dir = builder.tempdir().map_err(|error| Error::io("a directory for the class's files", error))?;
+    let dir = store.staging_dir("files-").map_err(|error| Error::io("a directory for the class's files", error))?;
     let mut left = MAX_FILES;
     for file in files {
         let target = dir.path().join(file.path.as_str().trim_start_matches('/'));
@@ -175,7 +181,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let secret = home.path().join("secret");
         fs::write(&secret, "s").unwrap();
-        let dir = lay_out("c", &[file(&secret, "/data/secret")]).unwrap().unwrap();
+        let store = Store::temporary().unwrap();
+        let dir = lay_out("c", &[file(&secret, "/data/secret")], &store).unwrap().unwrap();
         assert_eq!(fs::metadata(dir.path()).unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(fs::read_to_string(dir.path().join("data/secret")).unwrap(), "s");
     }
@@ -186,13 +193,13 @@ mod tests {
         let (first, second) = (home.path().join("first"), home.path().join("second"));
         fs::write(&first, "1").unwrap();
         fs::write(&second, "2").unwrap();
-        lay_out("c", &[file(&first, "/a"), file(&second, "/a")]).unwrap_err();
+        lay_out("c", &[file(&first, "/a"), file(&second, "/a")], &Store::temporary().unwrap()).unwrap_err();
         assert_eq!(fs::read_to_string(first).unwrap(), "1");
     }
 
     #[test]
     fn what_is_no_file_is_refused() {
-        let error = lay_out("c", &[file(Path::new("/dev/null"), "/a")]).unwrap_err();
+        let error = lay_out("c", &[file(Path::new("/dev/null"), "/a")], &Store::temporary().unwrap()).unwrap_err();
         assert!(error.message().contains("neither a file nor a directory"), "{error}");
     }
 }

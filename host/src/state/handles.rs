@@ -15,9 +15,12 @@ use wasmtime_wasi::cli::WasiCliView as _;
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings::cli::{stderr, stdin, stdout};
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
-use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable};
+use wasmtime_wasi::p2::bindings::sockets::instance_network;
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, Network};
+use wasmtime_wasi::sockets::WasiSocketsView as _;
 
 use super::State;
+use super::filesystem::Bounds;
 use super::wasi::WasiSpec;
 
 /// A standard stream.
@@ -36,6 +39,8 @@ pub(crate) enum Thing {
     Stream(Standard),
     /// A directory that every instance is given, by its place among them.
     Directory(usize),
+    /// The network of WASI 0.2, which C libraries keep for the next connection. It is a mere name, and allows nothing.
+    Network,
     /// What waits for a standard stream, which is the thing at this place of the same list.
     Pollable(usize),
 }
@@ -46,6 +51,7 @@ pub(crate) enum Made {
     Input(Resource<DynInputStream>),
     Output(Resource<DynOutputStream>),
     Directory(Resource<Descriptor>),
+    Network(Resource<Network>),
     Pollable(Resource<DynPollable>),
 }
 
@@ -88,15 +94,20 @@ impl State {
         let given = self.given_directories().map_err(|error| format!("its directories are not known: {error:#}"))?;
         let mut open = Vec::new();
         let mut pollables = Vec::new();
+        let mut unknown = 0;
         let occupied = self.table.iter_mut().count();
         let mut rep = 0;
-        while open.len() + pollables.len() < occupied {
+        while open.len() + pollables.len() + unknown < occupied {
             if let Ok(entry) = self.table.get_any_mut(rep) {
-                match self.streams.as_ref().map_or(Kind::Unknown, |streams| kind(entry, streams, &given, spec)) {
+                match self
+                    .streams
+                    .as_ref()
+                    .map_or(Kind::Unknown, |streams| kind(entry, streams, &given, (spec, &self.bounds)))
+                {
                     Kind::Thing(thing) => open.push(Open { rep, thing }),
                     Kind::Pollable(address) => pollables.push((rep, address)),
                     Kind::Other(what) => return Err(what),
-                    Kind::Unknown => return Err("a resource that is neither a stream nor a directory".to_owned()),
+                    Kind::Unknown => unknown += 1,
                 }
             }
             rep += 1;
@@ -107,6 +118,10 @@ impl State {
                 return Err("something that waits for no standard stream, such as a timer or a file".to_owned());
             };
             open.push(Open { rep, thing: Thing::Pollable(parent) });
+        }
+        // Told last: a timer is a resource without a name, and what waits for it has one.
+        if unknown > 0 {
+            return Err("a resource that is neither a stream nor a directory".to_owned());
         }
         Ok(open)
     }
@@ -136,6 +151,7 @@ impl State {
                         None => self.directory_again(*place)?,
                     })
                 }
+                Thing::Network => Made::Network(instance_network::Host::instance_network(&mut self.sockets())?),
                 Thing::Pollable(of) => Made::Pollable(match made.get(*of) {
                     Some(Made::Input(stream)) => wasmtime_wasi::p2::subscribe(
                         &mut self.table,
@@ -174,11 +190,15 @@ impl State {
     }
 
     /// The directories that the instance was given, in order.
-    fn given_directories(&mut self) -> wasmtime::Result<Vec<Arc<std::fs::File>>> {
-        let given = preopens::Host::get_directories(&mut self.filesystem())?;
+    pub(super) fn given_directories(&mut self) -> wasmtime::Result<Vec<Arc<std::fs::File>>> {
+        // In a table of its own: numbers that were used and freed would come in another order than the guest's.
+        let guests = std::mem::take(&mut self.table);
+        let given = preopens::Host::get_directories(&mut self.filesystem());
+        let mut own = std::mem::replace(&mut self.table, guests);
+        let given = given?;
         let mut files = Vec::with_capacity(given.len());
         for (directory, _) in given {
-            if let Descriptor::Dir(dir) = self.table.delete(directory)? {
+            if let Descriptor::Dir(dir) = own.delete(directory)? {
                 files.push(dir.dir);
             }
         }
@@ -193,7 +213,7 @@ impl State {
         match parent.thing {
             Thing::Stream(Standard::Input) => is_among::<DynInputStream>(&self.table, parent.rep, child),
             Thing::Stream(_) => is_among::<DynOutputStream>(&self.table, parent.rep, child),
-            Thing::Directory(_) | Thing::Pollable(_) => false,
+            Thing::Directory(_) | Thing::Network | Thing::Pollable(_) => false,
         }
     }
 }
@@ -207,7 +227,10 @@ enum Kind {
     Unknown,
 }
 
-fn kind(entry: &mut dyn Any, streams: &Streams, given: &[Arc<std::fs::File>], spec: &WasiSpec) -> Kind {
+fn kind(entry: &mut dyn Any, streams: &Streams, given: &[Arc<std::fs::File>], seen: (&WasiSpec, &Bounds)) -> Kind {
+    if entry.is::<wasmtime_wasi::p2::ReaddirIterator>() {
+        return Kind::Other("the listing of a directory".to_owned());
+    }
     if let Some(stream) = entry.downcast_ref::<DynOutputStream>() {
         return match streams.find(&**stream) {
             Some(standard) => Kind::Thing(Thing::Stream(standard)),
@@ -223,26 +246,59 @@ fn kind(entry: &mut dyn Any, streams: &Streams, given: &[Arc<std::fs::File>], sp
     if entry.is::<DynPollable>() {
         return Kind::Pollable(address(entry));
     }
+    if entry.is::<Network>() {
+        return Kind::Thing(Thing::Network);
+    }
+    if let Some(what) = connection(entry) {
+        return Kind::Other(what.to_owned());
+    }
     match entry.downcast_ref::<Descriptor>() {
-        Some(Descriptor::File(file)) => Kind::Other(format!("the file {}", seen_by_guest(&file.file, spec))),
-        Some(Descriptor::Dir(dir)) => match given.iter().position(|given| Arc::ptr_eq(given, &dir.dir)) {
+        Some(Descriptor::File(file)) => Kind::Other(format!("the file {}", seen_by_guest(&file.file, seen))),
+        Some(Descriptor::Dir(dir)) => match given.iter().position(|given| seen.1.is_given(given, &dir.dir)) {
             Some(place) => Kind::Thing(Thing::Directory(place)),
-            None => Kind::Other(format!("the directory {}", seen_by_guest(&dir.dir, spec))),
+            None => Kind::Other(format!("the directory {}", seen_by_guest(&dir.dir, seen))),
         },
         None => Kind::Unknown,
     }
 }
 
+/// What of a connection to somebody else this is.
+fn connection(entry: &dyn Any) -> Option<&'static str> {
+    if entry.is::<wasmtime_wasi::p2::TcpSocket>() || entry.is::<wasmtime_wasi::sockets::TcpSocket>() {
+        return Some("a TCP connection");
+    }
+    #[cfg(feature = "http")]
+    {
+        use wasmtime_wasi_http::p2::{body, types};
+        use wasmtime_wasi_http::p3;
+
+        if entry.is::<types::HostOutgoingRequest>() || entry.is::<body::HostOutgoingBody>() || entry.is::<p3::Request>()
+        {
+            return Some("an HTTP request");
+        }
+        if entry.is::<types::HostFutureIncomingResponse>()
+            || entry.is::<types::HostIncomingResponse>()
+            || entry.is::<body::HostIncomingBody>()
+            || entry.is::<body::HostFutureTrailers>()
+            || entry.is::<p3::Response>()
+        {
+            return Some("the answer to an HTTP request");
+        }
+    }
+    None
+}
+
 /// The path of an open file as its guest knows it, in quotes; where it is not known, the words say so.
-fn seen_by_guest(file: &std::fs::File, spec: &WasiSpec) -> String {
+fn seen_by_guest(file: &std::fs::File, (spec, bounds): (&WasiSpec, &Bounds)) -> String {
     use std::os::fd::AsRawFd as _;
     let Ok(host) = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())) else {
         return "whose name is not known".to_owned();
     };
     let below = |root: &Path| Some(host.strip_prefix(root.canonicalize().ok()?).ok()?.to_owned());
     let of = spec.directories.iter().find_map(|directory| Some((&directory.guest, below(&directory.host)?)));
-    match of {
-        Some((guest, rest)) => format!("`{}`", PathBuf::from(guest).join(rest).display()),
+    let of = of.map(|(guest, rest)| PathBuf::from(guest).join(rest));
+    match of.or_else(|| bounds.seen_by_guest(&host)) {
+        Some(path) => format!("`{}`", path.display()),
         None => "whose name is not known".to_owned(),
     }
 }

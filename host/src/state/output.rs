@@ -136,6 +136,11 @@ impl Output {
         Arc::new(Self { origin, listener, limits, has_tail: AtomicBool::new(false), inner: Mutex::new(inner) })
     }
 
+    /// Whose output it is.
+    pub(super) fn origin(&self) -> &OutputOrigin {
+        &self.origin
+    }
+
     /// The end of the standard error of the current call, whole lines where possible.
     pub(crate) fn stderr_tail(&self) -> Option<String> {
         let inner = self.lock();

@@ -14,9 +14,12 @@ const OF_THE_BUILDER: &[&str] = &[
     "max-component-bytes",
     "max-handles",
     "max-hostcall-bytes",
+    "max-image-bytes",
+    "max-image-files",
     "max-parts",
     "max-random-bytes",
     "max-table-elements",
+    "max-tmp-files",
 ];
 
 /// Where the builder is.

@@ -47,12 +47,21 @@ impl Staging {
         Alone::wait(&self.gate)
     }
 
+    pub(super) fn home(&self) -> &Path {
+        self.dir.path()
+    }
+
     pub(super) fn file(&self) -> io::Result<NamedTempFile> {
         NamedTempFile::new_in(self.dir.path())
     }
 
     pub(super) fn dir(&self, prefix: &str) -> io::Result<TempDir> {
-        tempfile::Builder::new().prefix(prefix).tempdir_in(self.dir.path())
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(prefix);
+        // What lies there may come of files that are private.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        builder.tempdir_in(self.dir.path())
     }
 }
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::super::class::Class;
 use crate::artifact::{Built, Outcome, Taken};
+use crate::state::TMP;
 
 /// What came of a class's `build` hooks.
 #[derive(Clone, Debug, Serialize)]
@@ -106,7 +107,12 @@ fn captured(class: &Class, taken: &Taken) -> CapturedReport {
     let kind = prepared.code.kind;
     let engine = host.linkers.engines().get(kind);
     let directories = prepared.plan.wasi.as_ref().map(|wasi| &wasi.directories[..]).unwrap_or_default();
-    let name = |place: usize| directories.get(place).map_or(crate::artifact::IMAGE, |directory| &directory.guest);
+    // `/image` and `/tmp` come after what the settings name.
+    let name = |place: usize| match place.checked_sub(directories.len()) {
+        None => &directories[place].guest,
+        Some(0) => crate::artifact::IMAGE,
+        Some(_) => TMP,
+    };
     CapturedReport {
         component_bytes: taken.component_bytes(),
         code_bytes: engine.ok().and_then(|engine| host.store.has_code(&taken.digest, kind, engine)),

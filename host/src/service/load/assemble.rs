@@ -35,9 +35,11 @@ use crate::values::{Limits, Signature, What};
 struct Seen {
     env: Vec<(String, String)>,
     files: Vec<FileEntry>,
+    outbound: Vec<String>,
     /// The names of all directories: the guest may remember them by their places.
     directories: Vec<String>,
     memory_bytes: u64,
+    tmp_bytes: Option<u64>,
     build_timeout: Duration,
 }
 
@@ -46,8 +48,10 @@ impl Seen {
         Self {
             env: wasi.env.clone(),
             files: settings.files.clone(),
+            outbound: wasi.outbound.destinations(),
             directories: wasi.directories.iter().map(|directory| directory.guest.clone()).collect(),
             memory_bytes: settings.memory_bytes,
+            tmp_bytes: settings.tmp_bytes,
             build_timeout: settings.build_timeout,
         }
     }
@@ -176,7 +180,7 @@ impl Shared<'_> {
             sorted.methods.iter().map(|method| method_arguments(&name, method, &parameters, &settings, &limits));
         let arguments = arguments.collect::<Result<Vec<_>>>()?;
         check_methods(&name, &sorted, &uncallable, &settings)?;
-        let world = World::new(&name, &settings, &self.host.inner.config).map(Arc::new);
+        let world = World::new(&name, &settings, &self.host.inner).map(Arc::new);
         let build = self.build(&name, &settings, &world)?;
         let plan = Arc::new(Plan {
             export: export.clone(),
@@ -250,7 +254,7 @@ impl Shared<'_> {
             }
             Entrypoint::Command { .. } | Entrypoint::Unusable(_) => Signature::from_shapes(What::Argument, []),
         };
-        let world = World::new(&self.entry.name, &settings, &self.host.inner.config);
+        let world = World::new(&self.entry.name, &settings, &self.host.inner);
         let mut plan = self.plan(&settings, world.as_ref().map_err(Error::clone));
         if let Entrypoint::Main(main) = &entrypoint {
             plan.methods.push(Arc::new(main.clone()));

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use exports::test::hooks_async::probe::{self, Guest};
 use wasi::clocks::monotonic_clock;
+use wasi::random::{insecure, insecure_seed, random};
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 wit_bindgen::generate!({ path: "wit", generate_all });
@@ -101,6 +102,18 @@ impl Guest for Probe {
         count
     }
 
+    async fn draw() -> Vec<Vec<u8>> {
+        let _call = Call::begin();
+        let (low, high) = insecure_seed::get_insecure_seed();
+        vec![
+            random::get_random_bytes(16),
+            bytes_of([random::get_random_u64(), random::get_random_u64()]),
+            insecure::get_insecure_random_bytes(16),
+            bytes_of([insecure::get_insecure_random_u64(), insecure::get_insecure_random_u64()]),
+            bytes_of([low, high]),
+        ]
+    }
+
     async fn count() -> u32 {
         Call::begin().number
     }
@@ -173,6 +186,10 @@ impl From<probe::Behaviour> for behaviour::Behaviour {
             probe::Behaviour::Image => Self::Image,
         }
     }
+}
+
+fn bytes_of(numbers: [u64; 2]) -> Vec<u8> {
+    numbers.into_iter().flat_map(u64::to_le_bytes).collect()
 }
 
 async fn hook(name: &str, note: String) -> Result<(), String> {

@@ -1,0 +1,107 @@
+//! The way out with an invented name server.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::config::OutputLimits;
+use crate::state::{OutputOrigin, TracingOutput};
+
+fn reach(
+    destinations: &[&str],
+    resolve: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static,
+) -> Arc<Reach> {
+    let network = Network::new(Some(Arc::new(resolve)), Vec::new()).unwrap();
+    let outbound = Outbound::new(destinations.iter().copied(), &network).unwrap();
+    let output = Output::new(OutputOrigin::default(), Arc::new(TracingOutput), OutputLimits::default());
+    Reach::new(Arc::new(outbound), output)
+}
+
+fn answers(addresses: &'static str) -> impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static {
+    move |_| Ok(addresses.split_whitespace().map(|address| address.parse().unwrap()).collect())
+}
+
+async fn may_connect(reach: &Reach, to: &str) -> bool {
+    reach.allows(to.parse().unwrap(), SocketAddrUse::TcpConnect).await
+}
+
+#[tokio::test]
+async fn addresses_that_a_name_may_not_have_are_left_out() {
+    let reach = reach(&["tcp://db:1"], answers("127.0.0.1 10.0.0.1 169.254.169.254 ::ffff:8.8.8.8 fe80::1 ::1"));
+    let addresses = reach.addresses("db", Grant::Named).await.unwrap();
+    assert_eq!(addresses, ["10.0.0.1".parse::<IpAddr>().unwrap(), "8.8.8.8".parse().unwrap()]);
+    for (to, is_allowed) in [("10.0.0.1:1", true), ("8.8.8.8:1", true), ("10.0.0.1:2", false), ("127.0.0.1:1", false)] {
+        assert_eq!(may_connect(&reach, to).await, is_allowed, "{to}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_leads_elsewhere_later_leads_to_nothing_that_it_may_not_have() {
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    let reach = reach(&["tcp://db:1"], |_| {
+        let address = ["10.0.0.1", "127.0.0.1", "169.254.169.254"][ASKED.fetch_add(1, Ordering::Relaxed).min(2)];
+        Ok(vec![address.parse().unwrap()])
+    });
+    assert!(may_connect(&reach, "10.0.0.1:1").await, "it has it now");
+    assert!(!may_connect(&reach, "127.0.0.1:1").await);
+    assert!(!may_connect(&reach, "169.254.169.254:1").await);
+    assert_eq!(ASKED.load(Ordering::Relaxed), 1, "of addresses that no name may have, no name is asked");
+    assert!(!may_connect(&reach, "10.0.0.2:1").await);
+    assert!(may_connect(&reach, "10.0.0.1:1").await, "what a name server said before is not forgotten");
+}
+
+#[tokio::test]
+async fn this_machine_is_reached_by_its_own_name_alone() {
+    let reach = reach(&["tcp://localhost:1"], |name| panic!("{name} is looked up"));
+    assert!(may_connect(&reach, "127.0.0.1:1").await && may_connect(&reach, "[::1]:1").await);
+    assert!(!may_connect(&reach, "127.0.0.1:2").await && !may_connect(&reach, "10.0.0.1:1").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_server_that_is_silent_is_not_waited_for() {
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let reach = reach(&["tcp://db:1"], move |_| {
+        let _ = held.lock().unwrap().recv();
+        Ok(Vec::new())
+    });
+    // The clock is stopped as long as a blocking thread runs, so the time is over once it is set forward.
+    let asking = async { reach.outbound.resolve("db").await };
+    let (answer, ()) = tokio::join!(asking, tokio::time::advance(RESOLVE_TIMEOUT + Duration::from_secs(1)));
+    assert!(matches!(answer, Err(Unresolved::TimedOut)), "{answer:?}");
+    drop(hold);
+}
+
+#[tokio::test]
+async fn guests_neither_listen_nor_bind() {
+    let reach = reach(&["tcp://*:1"], answers(""));
+    let uses = [SocketAddrUse::TcpListen, SocketAddrUse::TcpAccept, SocketAddrUse::UdpBind, SocketAddrUse::UdpSend];
+    for what in uses {
+        assert!(!reach.allows("0.0.0.0:0".parse().unwrap(), what).await, "{what:?}");
+    }
+    for (address, is_allowed) in [("0.0.0.0:0", true), ("[::]:0", true), ("0.0.0.0:80", false), ("127.0.0.1:0", false)]
+    {
+        let allows = reach.allows(address.parse().unwrap(), SocketAddrUse::TcpBind).await;
+        assert_eq!(allows, is_allowed, "{address}");
+    }
+}
+
+#[tokio::test]
+async fn a_guest_that_tries_everything_is_told_of_little() {
+    let reach = reach(&[], answers(""));
+    for port in 1..200 {
+        for _ in 0..2 {
+            assert!(!may_connect(&reach, &format!("8.8.8.8:{port}")).await);
+        }
+    }
+    reach.refuse("ä".repeat(100_000), Refusal::Unlisted);
+    assert_eq!(reach.seen().told.len(), MAX_TOLD);
+}
+
+#[test]
+fn a_list_is_given_back_as_it_was() {
+    let texts = ["https://api.example.com", "http://127.0.0.1:8080", "tcp://db.internal:5432", "https://*"];
+    let outbound = Outbound::new(texts, &Network::default()).unwrap();
+    assert_eq!(outbound.destinations(), texts);
+    let error = Outbound::new(["ftp://a"], &Network::default()).unwrap_err();
+    assert!(error.message().contains("`ftp://a` has an unknown scheme"), "{error}");
+}

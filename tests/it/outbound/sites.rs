@@ -1,0 +1,125 @@
+//! Servers on this machine that guests go out to. Each counts its connections and ends with the test.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+/// A server.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) port: u16,
+    connections: Arc<AtomicUsize>,
+    _task: JoinSet<()>,
+}
+
+type Served = Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>>;
+
+impl Site {
+    /// Answers every request: see [`answer`].
+    pub(crate) async fn http() -> Self {
+        Self::http_on(Ipv4Addr::LOCALHOST).await
+    }
+
+    /// The same on other addresses of this machine.
+    pub(crate) async fn http_on(address: Ipv4Addr) -> Self {
+        Self::serve(address.into(), |stream| Box::pin(answer(stream))).await
+    }
+
+    /// The same over TLS, with a new certificate for `localhost`.
+    pub(crate) async fn https() -> (Self, Vec<u8>) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let certificate = made.cert.der().clone();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key)
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let site = Self::serve(Ipv4Addr::LOCALHOST.into(), move |stream| {
+            let acceptor = acceptor.clone();
+            Box::pin(async move { answer(acceptor.accept(stream).await?).await })
+        });
+        (site.await, certificate.to_vec())
+    }
+
+    /// Sends back what comes.
+    pub(crate) async fn echo() -> Self {
+        Self::serve(Ipv4Addr::LOCALHOST.into(), |mut stream| {
+            Box::pin(async move {
+                let (mut reader, mut writer) = stream.split();
+                tokio::io::copy(&mut reader, &mut writer).await?;
+                writer.shutdown().await
+            })
+        })
+        .await
+    }
+
+    /// A port that nobody listens on.
+    pub(crate) async fn free_port() -> u16 {
+        TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+    }
+
+    /// Its front page, by one of its names.
+    pub(crate) fn url(&self, host: &str) -> String {
+        format!("http://{host}:{}/", self.port)
+    }
+
+    /// Connections so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    async fn serve(address: IpAddr, serve: impl Fn(TcpStream) -> Served + Send + 'static) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = connections.clone();
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let mut open = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::SeqCst);
+                open.spawn(serve(stream));
+            }
+        });
+        Self { port, connections, _task: task }
+    }
+}
+
+/// Answers one request with its path; `/redirect`, `/large`, `/silent` (no answer), `/stalled` (half of one) and `/cut` (half of
+/// one, and the end) are told by their names.
+async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await?);
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let path = head.split(' ').nth(1).unwrap_or_default();
+    let (status, body) = match path {
+        "/silent" => return std::future::pending().await,
+        "/large" => ("200 OK", "x".repeat(4 << 20)),
+        "/redirect" => ("302 Found\r\nlocation: http://169.254.169.254/", String::new()),
+        path => ("200 OK", format!("hello of {path}")),
+    };
+    let is_half = ["/stalled", "/cut"].contains(&path);
+    let length = if is_half { body.len() * 2 } else { body.len() };
+    let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(body.as_bytes()).await?;
+    stream.flush().await?;
+    if path == "/stalled" {
+        return std::future::pending().await;
+    }
+    stream.shutdown().await
+}
