@@ -84,7 +84,8 @@ fn show_opened(prepared: &Prepared, count: usize) -> Result<()> {
     let trace = prepared.dir.path().join("trace");
     Server::start(prepared, count, Some(&trace))?.end()?;
     let text = std::fs::read_to_string(&trace)?;
-    let before = text.lines().take_while(|line| !line.contains("accept4("));
+    let is_request = |line: &&str| line.contains("accept4") && line.contains("AF_INET");
+    let before = text.lines().take_while(|line| !is_request(line));
     let opened: Vec<PathBuf> = before.filter_map(|line| Some(line.split('"').nth(1)?.into())).collect();
     let artifacts = prepared.cache().join("artifacts");
     let mut records = 0;

@@ -156,7 +156,9 @@ async fn of_rust(host: &Host, plan: &Plan, goals: &mut Goals) {
         of_loud_raw.add(all, async || loud_raw.start().await, gone).await;
         of_cold.add(plan.slow_instances, async || start(&cold).await, exit).await;
         if round == 0 {
-            [&mut of_quiet, &mut of_quiet_raw, &mut of_loud, &mut of_loud_raw, &mut of_cold].map(std::mem::take);
+            for times in [&mut of_quiet, &mut of_quiet_raw, &mut of_loud, &mut of_loud_raw, &mut of_cold] {
+                *times = Times::default();
+            }
         }
     }
     println!("rounds: {}, of {all} instances each, of 5 MB, that take turns", plan.rounds);
