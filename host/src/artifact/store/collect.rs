@@ -163,9 +163,9 @@ fn age(metadata: &Metadata) -> Duration {
 
 /// Notes that something is used, by the time of its file.
 pub(super) fn note_use(path: &Path) {
-    let Ok(file) = File::open(path) else { return };
-    if file.metadata().is_ok_and(|metadata| age(&metadata) >= NOTED_EVERY) {
-        let _ = file.set_modified(SystemTime::now());
+    // Asked first, because it is almost never due, and opening costs more than asking.
+    if fs::metadata(path).is_ok_and(|metadata| age(&metadata) >= NOTED_EVERY) {
+        let _ = File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
     }
 }
 
