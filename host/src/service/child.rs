@@ -30,6 +30,10 @@ const MAX_LINE_BYTES: u64 = 1 << 20;
 /// Bytes kept of what a child wrote to its standard error.
 const MAX_LAST_WORDS_BYTES: usize = 4 << 10;
 
+/// What the words are of those who get no memory: of the allocator, the system, and whoever wants another thread.
+const OUT_OF_MEMORY: [&str; 4] =
+    ["memory allocation of", "Cannot allocate memory", "os error 12", "Resource temporarily unavailable"];
+
 /// A program that carries out orders, and what it may take.
 #[derive(Clone, Debug)]
 pub(super) struct Child {
@@ -105,6 +109,10 @@ impl Child {
         let failed = |error| Error::io(&what, error);
         let mut command = Command::new(&self.program);
         command.arg("prepare").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        // Its allocator reserves far more than it uses, and that would count as used.
+        command.env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
+        // Without memory no backtrace can be made, and whoever tries may wait for ever.
+        command.env("RUST_BACKTRACE", "0");
         // An interrupt at the terminal is for its parent, which ends it.
         #[cfg(unix)]
         command.process_group(0);
@@ -124,7 +132,11 @@ impl Child {
         match said.map_err(failed)? {
             Some(Said::Done) => Ok(()),
             Some(Said::Failed(error)) => {
-                Err(Error::from_json(&error).unwrap_or_else(|| Error::internal(format!("{what} failed"))))
+                let error = Error::from_json(&error).unwrap_or_else(|| Error::internal(format!("{what} failed")));
+                // Errors of a guest's own are told in its own words.
+                let is_of_host = matches!(error.kind(), ErrorKind::BadRequest | ErrorKind::Internal);
+                let wants_memory = is_out_of_memory(error.message()) || is_out_of_memory(&last_words);
+                Err(if is_of_host && wants_memory { self.over_memory(&assignment.order.name) } else { error })
             }
             Some(Said::Event(_)) | None => Err(self.ended(&assignment.order.name, status, &last_words)),
         }
@@ -137,12 +149,19 @@ impl Child {
             use rustix::process::Signal;
             use std::os::unix::process::ExitStatusExt as _;
             let signal = status.signal().and_then(Signal::from_named_raw);
-            if matches!(signal, Some(Signal::XCPU | Signal::KILL)) {
+            if signal == Some(Signal::XCPU) {
                 return self.over_time(name, "used more CPU time than", "prepare-cpu-time");
             }
-            if signal == Some(Signal::ABORT) && last_words.contains("memory allocation") {
-                return self.over_memory(name);
+            if signal == Some(Signal::KILL) {
+                // None of our limits ends it so.
+                let message = format!(
+                    "preparing `{name}` failed: its process was killed, by somebody or by the system for want of memory"
+                );
+                return Error::new(ErrorKind::BuildFailed, message);
             }
+        }
+        if is_out_of_memory(last_words) {
+            return self.over_memory(name);
         }
         let words = last_words.lines().last().map(|line| format!(": {line}")).unwrap_or_default();
         let message = format!("preparing `{name}` failed, its process ended with {status}{words}");
@@ -161,6 +180,10 @@ impl Child {
         let message = format!("preparing `{name}` takes more memory than {limit}; the setting is `prepare-memory`");
         Error::new(ErrorKind::MemoryExceeded, message).with_limit("prepare-memory", limit)
     }
+}
+
+fn is_out_of_memory(words: &str) -> bool {
+    OUT_OF_MEMORY.iter().any(|of_memory| words.contains(of_memory))
 }
 
 /// Hears a child out. Gives its last word.
@@ -236,7 +259,7 @@ mod worker {
         let assignment: Assignment = serde_json::from_str(&line)
             .map_err(|error| Error::bad_request(format!("`prepare` is run by wasmhost itself: {error}")))?;
         limit_this_process(&assignment).map_err(failed)?;
-        end_with_input();
+        end_with_input().map_err(|error| Error::io("a thread", error))?;
         let mouth = Arc::new(Mouth(Mutex::new(std::io::stdout())));
         let said = match work(&assignment, mouth.clone()) {
             Ok(()) => Said::Done,
@@ -269,7 +292,9 @@ mod worker {
         rustix::process::nice(19)?;
         let memory = assignment.limits.memory_bytes;
         setrlimit(Resource::Data, both(memory, memory))?;
-        let seconds = assignment.limits.cpu_time.as_secs().max(1);
+        // Counted in whole seconds: no less than was said.
+        let cpu_time = assignment.limits.cpu_time;
+        let seconds = (cpu_time.as_secs() + u64::from(cpu_time.subsec_nanos() > 0)).max(1);
         setrlimit(Resource::Cpu, both(seconds, seconds + CPU_GRACE_SECONDS))?;
         // A core of it would hold what is secret to the guest.
         setrlimit(Resource::Core, both(0, 0))?;
@@ -282,12 +307,13 @@ mod worker {
     }
 
     /// Ends this process when its parent's end of the pipe is closed.
-    fn end_with_input() {
-        std::thread::spawn(|| {
+    fn end_with_input() -> std::io::Result<()> {
+        let waits = std::thread::Builder::new().spawn(|| {
             let mut line = String::new();
             let _ = std::io::stdin().lock().read_line(&mut line);
             std::process::exit(1);
         });
+        waits.map(drop).map_err(|error| std::io::Error::new(error.kind(), format!("no thread: {error}")))
     }
 
     /// Says things, a line each.
