@@ -4,6 +4,7 @@
 
 mod api;
 mod call;
+mod child;
 mod cli;
 mod downloads;
 mod examples;
@@ -12,11 +13,12 @@ mod inspect;
 mod library;
 mod lifecycle;
 mod limits;
+mod mutants;
 mod outbound;
 mod pools;
 mod serve;
 mod snapshots;
-
+mod store;
 mod third_party;
 mod tidy;
 mod web;

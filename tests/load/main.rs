@@ -11,6 +11,8 @@ mod client;
 mod concurrency;
 mod flood;
 mod herd;
+mod hostile;
+mod killed;
 mod kills;
 mod server;
 mod sigterm;

@@ -30,8 +30,9 @@ const MAX_LINE_BYTES: u64 = 1 << 20;
 /// Bytes kept of what a child wrote to its standard error.
 const MAX_LAST_WORDS_BYTES: usize = 4 << 10;
 
-/// How the system says that a process may not have more memory.
-const OUT_OF_MEMORY: &str = "(os error 12)";
+/// What the words are of those who get no memory: of the allocator, the system, and whoever wants another thread.
+const OUT_OF_MEMORY: [&str; 4] =
+    ["memory allocation of", "Cannot allocate memory", "os error 12", "Resource temporarily unavailable"];
 
 /// A program that carries out orders, and what it may take.
 #[derive(Clone, Debug)]
@@ -108,10 +109,10 @@ impl Child {
         let failed = |error| Error::io(&what, error);
         let mut command = Command::new(&self.program);
         command.arg("prepare").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        // Whoever runs out of memory and then wants to tell where hangs over it.
-        command.env("RUST_BACKTRACE", "0");
-        // The allocator takes memory as it is needed, so that the limit is on what is used.
+        // Its allocator reserves far more than it uses, and that would count as used.
         command.env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
+        // Without memory no backtrace can be made, and whoever tries may wait for ever.
+        command.env("RUST_BACKTRACE", "0");
         // An interrupt at the terminal is for its parent, which ends it.
         #[cfg(unix)]
         command.process_group(0);
@@ -132,8 +133,10 @@ impl Child {
             Some(Said::Done) => Ok(()),
             Some(Said::Failed(error)) => {
                 let error = Error::from_json(&error).unwrap_or_else(|| Error::internal(format!("{what} failed")));
-                let is_over_memory = error.message().contains(OUT_OF_MEMORY);
-                Err(if is_over_memory { self.over_memory(&assignment.order.name) } else { error })
+                // Errors of a guest's own are told in its own words.
+                let is_of_host = matches!(error.kind(), ErrorKind::BadRequest | ErrorKind::Internal);
+                let wants_memory = is_out_of_memory(error.message()) || is_out_of_memory(&last_words);
+                Err(if is_of_host && wants_memory { self.over_memory(&assignment.order.name) } else { error })
             }
             Some(Said::Event(_)) | None => Err(self.ended(&assignment.order.name, status, &last_words)),
         }
@@ -146,12 +149,19 @@ impl Child {
             use rustix::process::Signal;
             use std::os::unix::process::ExitStatusExt as _;
             let signal = status.signal().and_then(Signal::from_named_raw);
-            if matches!(signal, Some(Signal::XCPU | Signal::KILL)) {
+            if signal == Some(Signal::XCPU) {
                 return self.over_time(name, "used more CPU time than", "prepare-cpu-time");
             }
-            if signal == Some(Signal::ABORT) && last_words.contains("memory allocation") {
-                return self.over_memory(name);
+            if signal == Some(Signal::KILL) {
+                // None of our limits ends it so.
+                let message = format!(
+                    "preparing `{name}` failed: its process was killed, by somebody or by the system for want of memory"
+                );
+                return Error::new(ErrorKind::BuildFailed, message);
             }
+        }
+        if is_out_of_memory(last_words) {
+            return self.over_memory(name);
         }
         let words = last_words.lines().last().map(|line| format!(": {line}")).unwrap_or_default();
         let message = format!("preparing `{name}` failed, its process ended with {status}{words}");
@@ -170,6 +180,10 @@ impl Child {
         let message = format!("preparing `{name}` takes more memory than {limit}; the setting is `prepare-memory`");
         Error::new(ErrorKind::MemoryExceeded, message).with_limit("prepare-memory", limit)
     }
+}
+
+fn is_out_of_memory(words: &str) -> bool {
+    OUT_OF_MEMORY.iter().any(|of_memory| words.contains(of_memory))
 }
 
 /// Hears a child out. Gives its last word.
@@ -278,7 +292,9 @@ mod worker {
         rustix::process::nice(19)?;
         let memory = data_bytes().saturating_add(assignment.limits.memory_bytes);
         setrlimit(Resource::Data, both(memory, memory))?;
-        let seconds = assignment.limits.cpu_time.as_secs().max(1);
+        // Counted in whole seconds: no less than was said.
+        let cpu_time = assignment.limits.cpu_time;
+        let seconds = (cpu_time.as_secs() + u64::from(cpu_time.subsec_nanos() > 0)).max(1);
         setrlimit(Resource::Cpu, both(seconds, seconds + CPU_GRACE_SECONDS))?;
         // A core of it would hold what is secret to the guest.
         setrlimit(Resource::Core, both(0, 0))?;

@@ -162,10 +162,11 @@ fn read_file(host: &HostInner, entry: &ComponentEntry, name: &str) -> Result<(Di
 /// What is known of a component, found out now if it was not before.
 fn examined(host: &HostInner, name: &str, bytes: &[u8]) -> Result<(Digest, ComponentRecord)> {
     let digest = Digest::of(bytes);
+    // Also where the rest is known: somebody may have removed them, and what came as bytes comes from nowhere else.
+    host.store.keep_bytes(&digest, bytes).map_err(|error| Error::io(format!("the cache, for `{name}`"), error))?;
     if let Some(record) = host.store.component(&digest) {
         return Ok((digest, record));
     }
-    host.store.keep_bytes(&digest, bytes).map_err(|error| Error::io(format!("the cache, for `{name}`"), error))?;
     host.perform(&Order { name: name.to_owned(), component: digest, task: Task::Examine })?;
     let record = host.store.component(&digest);
     Ok((digest, record.ok_or_else(|| Error::internal("the record of a component is gone right after it was written"))?))
