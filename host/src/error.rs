@@ -7,6 +7,20 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
+/// What the words are of those who get no memory: of the allocator, the system, the engine, and whoever wants another thread.
+const OUT_OF_MEMORY: [&str; 5] = [
+    "memory allocation of",
+    "Cannot allocate memory",
+    "os error 12",
+    "failed to allocate",
+    "Resource temporarily unavailable",
+];
+
+/// Whether somebody else's words tell of want of memory, which passes.
+pub(crate) fn is_out_of_memory(words: &str) -> bool {
+    OUT_OF_MEMORY.iter().any(|of_memory| words.contains(of_memory))
+}
+
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 

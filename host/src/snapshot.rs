@@ -4,10 +4,12 @@
 //! component ─ accessors ─▶ ─ instrument ─▶ compile, instantiate, run `build` ─┬─ memories, globals ─▶ component with them
 //!                                                                            └─ open handles ─────▶ their numbers
 //! ```
-//! Memories and globals are taken by `wasmtime-wizer`, which instruments the component so that it exports them. What it
-//! cannot take is a refusal and no error: `build` then runs in each instance. This module must not know classes or pools.
+//! Memories and globals are taken by `wasmtime-wizer`, which instruments the component so that it exports them; that its
+//! bytes hold what it took is checked. What cannot be taken is a refusal and no error: `build` then runs in each instance.
+//! This module must not know classes or pools.
 
 mod access;
+mod exact;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -25,6 +27,7 @@ use crate::error::Result;
 use crate::instance::{Accessors, Blueprint, Linked, Live, OpenHandles, Setup, ensure_at_rest};
 use crate::state::{Output, State, WasiSpec};
 use access::Access;
+use exact::Contents;
 
 /// What came of taking a snapshot.
 pub(crate) enum Taken {
@@ -106,9 +109,11 @@ pub(crate) fn take(building: &mut Building<'_>) -> Result<Taken> {
         let component = caught(|| {
             let (store, instance) = live.unlimited();
             ensure_at_rest(store)?;
-            let mut access = Access { store, instance };
+            let mut access = Access::new(store, instance);
             let taken = wizer.snapshot_component(&context, &mut access);
-            runtime.block_on(taken).map_err(|error| format!("{error:#}"))
+            let component = runtime.block_on(taken).map_err(|error| format!("{error:#}"))?;
+            access.into_told().same(&Contents::of(&component)?)?;
+            Ok(component)
         })?;
         let open = caught(|| runtime.block_on(live.open_handles(&accessors, kind)));
         let open = open.map_err(|what| format!("`build` left something open that no other instance has: {what}"))?;

@@ -37,6 +37,8 @@ pub(crate) enum Task {
 pub(crate) struct BuildOrder {
     pub(crate) key: SnapshotKey,
     pub(crate) kind: EngineKind,
+    /// Whether they run although there is a snapshot, which stays until there is another.
+    pub(crate) again: bool,
     /// The hooks, with the interface of each, or the root.
     pub(crate) hooks: Vec<(Option<String>, String)>,
     pub(crate) wasi: WasiSpec,

@@ -16,7 +16,7 @@ use super::order::{BuildOrder, Event, Listener, Order, PreparePhase, Printing, T
 use super::store::{Built, ComponentRecord, Outcome, Store, Timings, link_below};
 use crate::component::{Function, Offer, encode, hollow::hollow, section};
 use crate::engine::EngineKind;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result, is_out_of_memory};
 use crate::instance::{Accessors, Blueprint, Live, Setup};
 use crate::linker::Linkers;
 use crate::snapshot::{self, Building, Snapshot, Taken};
@@ -98,7 +98,7 @@ impl Performing<'_> {
         let store = &self.site.store;
         // Of several processes that want the same one does it, and the others find it.
         let _alone = store.building(&build.key).map_err(|error| self.of_store(error))?;
-        if let Some(built) = store.built(&build.key) {
+        if let Some(built) = store.built(&build.key).filter(|_| !build.again) {
             match built.outcome {
                 Outcome::Refused(_) => return self.compile_as_it_came(build.kind),
                 Outcome::Taken(taken) => match self.compile_again(build, &taken) {
@@ -185,6 +185,13 @@ impl Performing<'_> {
             }
             Taken::Refused(reason) => Err(reason),
         };
+        if let Err(reason) = &taken
+            && is_out_of_memory(reason)
+        {
+            // It passes, and what is kept stays.
+            let message = format!("taking a snapshot of `{}` failed: {reason}", self.order.name);
+            return Err(Error::new(ErrorKind::MemoryExceeded, message));
+        }
         let (printed, lines_left_out) = printing.printed();
         let at_unix_seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let built = |outcome| Built { at_unix_seconds, timings, printed, lines_left_out, outcome };
@@ -235,6 +242,11 @@ impl Performing<'_> {
             Handle::current().block_on(Live::start_unentered(blueprint, silent)).map(|_| ())
         });
         timings.verify = began.elapsed();
+        if let Err(error) = &verified
+            && matches!(error.kind(), ErrorKind::Overloaded | ErrorKind::Draining | ErrorKind::MemoryExceeded)
+        {
+            return Err(error.clone());
+        }
         Ok(verified.err().map(|error| format!("an instance could not be made of it: {error}")))
     }
 
@@ -263,7 +275,7 @@ impl Performing<'_> {
     }
 
     fn of_store(&self, error: io::Error) -> Error {
-        Error::io(format!("the cache, for `{}`", self.order.name), error)
+        Error::internal(format!("the cache, for `{}`: {error}", self.order.name))
     }
 
     fn phase<T>(&self, phase: PreparePhase, bytes: Option<u64>, work: impl FnOnce() -> T) -> T {

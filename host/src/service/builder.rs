@@ -250,7 +250,7 @@ impl HostBuilder {
 
     /// Prepares components in processes of their own, within limits and at the lowest priority: a component that takes the
     /// compiler's memory or time harms nobody else. `program` is a `wasmhost` of this very version. Default: in this process,
-    /// where only the hooks' own limits hold.
+    /// where only the hooks' own limits hold. There `build` resolves names as the machine does, and trusts what it trusts.
     #[must_use]
     pub fn prepare_in_child(mut self, program: impl Into<PathBuf>, limits: PrepareLimits) -> Self {
         self.prepare = PrepareMode::Child(Child::new(program.into(), limits));

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::preparer::PrepareLimits;
 use crate::artifact::{Event, Listener, Order, Store};
 use crate::config::InstanceLimits;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, is_out_of_memory};
 
 /// Children at work at a time: two, so that one component that takes long does not hold up all others.
 const MAX_CHILDREN: usize = 2;
@@ -29,10 +29,6 @@ const MAX_LINE_BYTES: u64 = 1 << 20;
 
 /// Bytes kept of what a child wrote to its standard error.
 const MAX_LAST_WORDS_BYTES: usize = 4 << 10;
-
-/// What the words are of those who get no memory: of the allocator, the system, and whoever wants another thread.
-const OUT_OF_MEMORY: [&str; 4] =
-    ["memory allocation of", "Cannot allocate memory", "os error 12", "Resource temporarily unavailable"];
 
 /// A program that carries out orders, and what it may take.
 #[derive(Clone, Debug)]
@@ -180,10 +176,6 @@ impl Child {
         let message = format!("preparing `{name}` takes more memory than {limit}; the setting is `prepare-memory`");
         Error::new(ErrorKind::MemoryExceeded, message).with_limit("prepare-memory", limit)
     }
-}
-
-fn is_out_of_memory(words: &str) -> bool {
-    OUT_OF_MEMORY.iter().any(|of_memory| words.contains(of_memory))
 }
 
 /// Hears a child out. Gives its last word.

@@ -167,7 +167,13 @@ fn examined(host: &HostInner, name: &str, bytes: &[u8]) -> Result<(Digest, Compo
     if let Some(record) = host.store.component(&digest) {
         return Ok((digest, record));
     }
-    host.perform(&Order { name: name.to_owned(), component: digest, task: Task::Examine })?;
+    let order = Order { name: name.to_owned(), component: digest, task: Task::Examine };
+    let mut performed = host.perform(&order);
+    if performed.is_err() && !host.store.has_bytes(&digest) && host.store.keep_bytes(&digest, bytes).is_ok() {
+        // The copy was damaged, or somebody else's try took it away.
+        performed = host.perform(&order);
+    }
+    performed?;
     let record = host.store.component(&digest);
     Ok((digest, record.ok_or_else(|| Error::internal("the record of a component is gone right after it was written"))?))
 }

@@ -42,7 +42,6 @@ pub(super) struct Build {
     pub(super) _world: Arc<World>,
     pub(super) ready: OnceCell<Arc<Ready>>,
     pub(super) is_fallback_told: AtomicBool,
-    pub(super) is_rebuilt: AtomicBool,
 }
 
 /// What is there of a component after `build`.
@@ -138,10 +137,11 @@ impl Build {
         }
         let build = self.clone();
         let found = self.code.blocking(move |code, host| {
-            if host.config.rebuild && !build.is_rebuilt.swap(true, Ordering::Relaxed) {
-                host.store.forget_built(&build.order.key);
-            }
             let key = &build.order.key;
+            if host.config.rebuild && host.is_first_rebuild(key) {
+                let again = BuildOrder { again: true, ..build.order.clone() };
+                code.perform(host, Task::Build(Box::new(again)))?;
+            }
             match host.store.built(key) {
                 Some(built) => Ok((build.on_disk(&built.outcome, code, host)?, Some(built))),
                 None => {

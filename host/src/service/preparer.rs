@@ -1,13 +1,14 @@
 //! Who carries out orders: this process, or a child of it that has limits of its own.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::HostInner;
 use super::child::Child;
-use crate::artifact::{Event, Listener, Order, PreparePhase, Site, perform};
+use crate::artifact::{Event, Listener, Order, PreparePhase, Site, SnapshotKey, perform};
 use crate::error::Result;
 use crate::state::{GuestOutput, OutputLine, OutputStream};
 
@@ -59,6 +60,8 @@ pub(super) enum PrepareMode {
 pub(super) struct Preparer {
     mode: PrepareMode,
     listener: Option<Arc<dyn PrepareListener>>,
+    /// The snapshots that were made again because somebody asked for it.
+    rebuilt: Mutex<HashSet<SnapshotKey>>,
 }
 
 impl std::fmt::Debug for Preparer {
@@ -69,11 +72,16 @@ impl std::fmt::Debug for Preparer {
 
 impl Preparer {
     pub(super) fn new(mode: PrepareMode, listener: Option<Arc<dyn PrepareListener>>) -> Self {
-        Self { mode, listener }
+        Self { mode, listener, rebuilt: Mutex::default() }
     }
 }
 
 impl HostInner {
+    /// Whether nobody asked before for a snapshot to be made again; from now on somebody has.
+    pub(super) fn is_first_rebuild(&self, key: &SnapshotKey) -> bool {
+        self.preparer.rebuilt.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone())
+    }
+
     /// Has an order carried out. Blocks for as long as it takes: call it off the runtime's workers, on a thread of the runtime.
     ///
     /// # Errors

@@ -120,9 +120,14 @@ impl WasiSpec {
         }
         for directory in &self.directories {
             let permissions = if directory.writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
-            builder
-                .preopened_dir(&directory.host, &directory.guest, permissions)
-                .map_err(|error| unopened(&directory.host, &directory.guest, &error))?;
+            builder.preopened_dir(&directory.host, &directory.guest, permissions).map_err(|error| {
+                match directory.is_mount {
+                    true => unopened(&directory.host, &directory.guest, &error),
+                    false => {
+                        Error::internal(format!("the files for `{}` cannot be opened: {error:#}", directory.guest))
+                    }
+                }
+            })?;
         }
         if let Some(tmp) = &self.tmp {
             let empty = tmp.scratch.empty().map_err(|error| Error::io("a directory for `/tmp`", error))?;

@@ -45,6 +45,11 @@ impl Store {
                 Some(component)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) if error.kind() != io::ErrorKind::InvalidData => {
+                // It may be a passing trouble of this process, and others use it.
+                tracing::warn!(file = %file.display(), %error, "compiled code cannot be used: it is compiled again");
+                None
+            }
             Err(error) => {
                 tracing::warn!(file = %file.display(), %error, "compiled code was damaged: it is set aside and compiled again");
                 super::sealed::set_aside(&file);
@@ -58,7 +63,7 @@ impl Store {
         if record.engine != kind || FileRecord::of_reader(&mut file, &self.secret)? != record.code {
             return Err(damaged("its digest is not the recorded one"));
         }
-        map(engine, &file, path).map_err(|error| damaged(&format!("{error:#}")))
+        map(engine, &file, path).map_err(|error| io::Error::other(format!("{error:#}")))
     }
 
     /// Keeps what was compiled; gives how many bytes that are.

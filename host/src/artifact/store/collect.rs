@@ -84,7 +84,9 @@ impl Store {
 
     fn remove(&self, what: &What) -> bool {
         match what {
-            What::Files(files) => files.iter().filter(|file| fs::remove_file(file).is_err()).count() == 0,
+            What::Files(files) => {
+                files.iter().filter(|file| fs::remove_file(file).is_err_and(|error| !is_gone(&error))).count() == 0
+            }
             What::Snapshot(key) => {
                 let generations = self.generations(key).unwrap_or_default();
                 let are_gone = generations.iter().filter(|dir| !self.remove_generation(dir)).count() == 0;
@@ -101,7 +103,9 @@ impl Store {
         // The records, `.json`, stand behind the code, `.cwasm`, and before the components, `.wasm`.
         entries.sort_by_key(fs::DirEntry::path);
         for entry in entries {
-            let (path, metadata) = (entry.path(), entry.metadata()?);
+            let path = entry.path();
+            // It may go while this looks.
+            let Ok(metadata) = entry.metadata() else { continue };
             if removed_from_quarantine(&path, &metadata) || !metadata.is_file() {
                 continue;
             }
@@ -146,6 +150,10 @@ impl Store {
         }
         Ok(things)
     }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
 }
 
 /// Whether a file is one that was set aside; it goes once it is old.

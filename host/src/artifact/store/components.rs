@@ -33,7 +33,7 @@ pub(crate) struct ComponentRecord {
 impl Store {
     /// What is known of a component, if somebody examined it before.
     pub(crate) fn component(&self, digest: &Digest) -> Option<ComponentRecord> {
-        let path = self.component_path(digest, "json");
+        let path = self.component_record_path(digest).ok()?;
         let record = self.read_record(WHAT, &path)?;
         note_use(&path);
         Some(record)
@@ -45,7 +45,7 @@ impl Store {
     ///
     /// They could not be written.
     pub(crate) fn keep_bytes(&self, digest: &Digest, bytes: &[u8]) -> io::Result<()> {
-        let path = self.component_path(digest, "wasm");
+        let path = self.component_path(digest);
         match fs::metadata(&path) {
             Ok(metadata) if metadata.len() == bytes.len() as u64 => Ok(()),
             _ => write_new(&path, bytes, &self.staging),
@@ -58,7 +58,7 @@ impl Store {
     ///
     /// They cannot be read, or are not those that were written.
     pub(crate) fn bytes(&self, digest: &Digest) -> io::Result<Vec<u8>> {
-        let path = self.component_path(digest, "wasm");
+        let path = self.component_path(digest);
         let bytes = fs::read(&path)?;
         if Digest::of(&bytes) == *digest {
             return Ok(bytes);
@@ -70,12 +70,12 @@ impl Store {
 
     /// Whether the bytes of a file are in the store; they are not read.
     pub(crate) fn has_bytes(&self, digest: &Digest) -> bool {
-        self.component_path(digest, "wasm").is_file()
+        self.component_path(digest).is_file()
     }
 
     /// Removes the bytes of a file that turned out to be no component.
     pub(crate) fn forget_bytes(&self, digest: &Digest) {
-        let _ = fs::remove_file(self.component_path(digest, "wasm"));
+        let _ = fs::remove_file(self.component_path(digest));
     }
 
     /// Keeps what is known of a component.
@@ -84,10 +84,16 @@ impl Store {
     ///
     /// It could not be written.
     pub(crate) fn keep_component(&self, digest: &Digest, record: &ComponentRecord) -> io::Result<()> {
-        self.write_record(WHAT, &self.component_path(digest, "json"), record)
+        self.write_record(WHAT, &self.component_record_path(digest)?, record)
     }
 
-    fn component_path(&self, digest: &Digest, extension: &str) -> PathBuf {
-        self.root.join(DIR).join(digest.to_string()).with_extension(extension)
+    /// What one version of this program tells of a component another one may tell otherwise.
+    fn component_record_path(&self, digest: &Digest) -> io::Result<PathBuf> {
+        let name = self.name_of(&("component", digest, cfg!(feature = "http")))?;
+        Ok(self.root.join(DIR).join(name).with_extension("json"))
+    }
+
+    fn component_path(&self, digest: &Digest) -> PathBuf {
+        self.root.join(DIR).join(digest.to_string()).with_extension("wasm")
     }
 }

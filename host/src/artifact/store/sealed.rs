@@ -19,10 +19,10 @@ struct Sealed<B> {
 }
 
 impl Store {
-    /// The text of a record. `what` says which kind it is, so that one cannot stand for another.
-    pub(super) fn seal<T: Serialize>(&self, what: &str, body: &T) -> io::Result<String> {
+    /// The text of a record. `what` says which kind it is, and `name` of what, so that one cannot stand for another.
+    pub(super) fn seal<T: Serialize>(&self, what: &str, name: &str, body: &T) -> io::Result<String> {
         let body = RawValue::from_string(serde_json::to_string(body)?)?;
-        let seal = self.seal_of(what, body.get());
+        let seal = self.seal_of(what, name, body.get());
         Ok(serde_json::to_string(&Sealed { format: FORMAT, seal, body })?)
     }
 
@@ -30,11 +30,14 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `InvalidData`: it is not what was written here.
-    pub(super) fn unseal<T: DeserializeOwned>(&self, what: &str, text: &[u8]) -> io::Result<T> {
+    /// `InvalidData`: it is not what was written here. `Unsupported`: another version of this program wrote it.
+    pub(super) fn unseal<T: DeserializeOwned>(&self, what: &str, name: &str, text: &[u8]) -> io::Result<T> {
         let not_ours = |_| damaged("its record is not what was written");
         let sealed: Sealed<&RawValue> = serde_json::from_slice(text).map_err(not_ours)?;
-        if sealed.format != FORMAT || sealed.seal != self.seal_of(what, sealed.body.get()) {
+        if sealed.format != FORMAT {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        if sealed.seal != self.seal_of(what, name, sealed.body.get()) {
             return Err(damaged("its record is not what was written"));
         }
         serde_json::from_str(sealed.body.get()).map_err(not_ours)
@@ -42,10 +45,9 @@ impl Store {
 
     /// Reads a record; `None` where there is none, or not what was written, which is told and the record set aside.
     pub(super) fn read_record<T: DeserializeOwned>(&self, what: &str, path: &Path) -> Option<T> {
-        let read = fs::read(path).and_then(|text| self.unseal(what, &text));
-        match read {
+        match self.try_record(what, path) {
             Ok(record) => Some(record),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::Unsupported) => None,
             Err(error) => {
                 tracing::warn!(file = %path.display(), %error, "a record in the cache was damaged: it is set aside");
                 // Anything else may be a passing trouble of this process, and others use it.
@@ -57,13 +59,23 @@ impl Store {
         }
     }
 
-    pub(super) fn write_record<T: Serialize>(&self, what: &str, path: &Path, body: &T) -> io::Result<()> {
-        write_new(path, self.seal(what, body)?.as_bytes(), &self.staging)
+    /// Reads a record and leaves it where it is, whatever it is.
+    pub(super) fn try_record<T: DeserializeOwned>(&self, what: &str, path: &Path) -> io::Result<T> {
+        self.unseal(what, name_in(path), &fs::read(path)?)
     }
 
-    fn seal_of(&self, what: &str, body: &str) -> String {
-        self.secret.keyed(format!("{what}\n{body}").as_bytes()).to_hex().to_string()
+    pub(super) fn write_record<T: Serialize>(&self, what: &str, path: &Path, body: &T) -> io::Result<()> {
+        write_new(path, self.seal(what, name_in(path), body)?.as_bytes(), &self.staging)
     }
+
+    fn seal_of(&self, what: &str, name: &str, body: &str) -> String {
+        self.secret.keyed(format!("{what}\n{name}\n{body}").as_bytes()).to_hex().to_string()
+    }
+}
+
+/// The name of what a record is of.
+fn name_in(path: &Path) -> &str {
+    path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()
 }
 
 /// Gives a damaged file another name, for whoever wants to know what happened to it.

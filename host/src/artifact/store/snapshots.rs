@@ -5,11 +5,11 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use serde::{Deserialize, Serialize};
 
 use super::collect::note_use;
-use super::files::{FileRecord, damaged, entries_below, records_below, sync_dir};
+use super::files::{FileRecord, damaged, records_below, sync_dir};
 use super::pack::{self, Pack};
 use super::sealed::set_aside;
 use super::{Store, files};
@@ -27,7 +27,7 @@ const IMAGE: &str = "image";
 const LOCK: &str = "lock";
 
 /// What `build` could see, as a name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct SnapshotKey(pub(super) String);
 
 /// What came of a component's `build` hooks.
@@ -77,7 +77,6 @@ pub(crate) struct Taken {
     pub(crate) clock: Duration,
     /// Of the component after `build`.
     pub(crate) digest: Digest,
-    /// Bytes of linear memory that are not zero.
     pub(crate) component: FileRecord,
     pub(crate) image: Vec<(PathBuf, FileRecord)>,
     generation: String,
@@ -101,6 +100,7 @@ impl Taken {
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) taken: Taken,
+    key: SnapshotKey,
     dir: PathBuf,
     _in_use: File,
 }
@@ -160,7 +160,7 @@ impl Store {
     /// A record that was damaged stands in the pack, too.
     fn built_from_pack(&self, key: &SnapshotKey) -> Option<Built> {
         let generations = self.generations(key).ok()?;
-        let built = generations.iter().find_map(|dir| self.record_in_pack(&dir.join(PACK)).ok())?;
+        let built = generations.iter().find_map(|dir| self.record_in_pack(key, &dir.join(PACK)).ok())?;
         match self.write_record(WHAT, &self.record_path(key), &built) {
             Ok(()) => tracing::info!(key = key.0, "the record of a snapshot was made again from its pack"),
             Err(error) => tracing::warn!(key = key.0, %error, "the record of a snapshot could not be made again"),
@@ -168,8 +168,8 @@ impl Store {
         Some(built)
     }
 
-    fn record_in_pack(&self, pack: &Path) -> io::Result<Built> {
-        self.unseal(WHAT, &Pack::open(pack)?.1)
+    fn record_in_pack(&self, key: &SnapshotKey, pack: &Path) -> io::Result<Built> {
+        self.unseal(WHAT, &key.0, &Pack::open(pack)?.1)
     }
 
     /// Takes a snapshot into use: every file of `/image` is what `build` wrote, or made so again from the pack.
@@ -189,7 +189,7 @@ impl Store {
         flock(&in_use, FlockOperation::LockShared)?;
         // Whoever removes a generation holds its lock while its name goes.
         fs::metadata(&dir)?;
-        let kept = Kept { taken: taken.clone(), dir, _in_use: in_use };
+        let kept = Kept { taken: taken.clone(), key: key.clone(), dir, _in_use: in_use };
         self.mend_image(&kept)?;
         Ok(kept)
     }
@@ -219,7 +219,7 @@ impl Store {
         let path = kept.dir.join(PACK);
         let check = || {
             let (mut pack, record) = Pack::open(&path)?;
-            let _: Built = self.unseal(WHAT, &record)?;
+            let _: Built = self.unseal(WHAT, &kept.key.0, &record)?;
             let mut offset = 0;
             let files = kept.taken.image.iter().map(|(_, file)| file).filter(|file| !file.is_directory());
             for file in std::iter::once(&kept.taken.component).chain(files) {
@@ -265,7 +265,7 @@ impl Store {
         let files = taken.image.clone();
         let built = built(Outcome::Taken(taken));
         let mut file = File::create_new(dir.join(PACK))?;
-        let record = self.seal(WHAT, &built)?;
+        let record = self.seal(WHAT, &key.0, &built)?;
         let mut writer = io::BufWriter::new(&mut file);
         pack::write(&mut writer, &record, &snapshot.component, &dir.join(IMAGE), &files)?;
         writer.flush()?;
@@ -299,32 +299,45 @@ impl Store {
             return Ok(());
         }
         tracing::warn!(dir = %image.display(), "files that `build` wrote were damaged: they are made again from the pack");
-        fs::create_dir_all(&image)?;
-        for path in entries_below(&image)?.iter().rev() {
-            let is_known = path.strip_prefix(&image).is_ok_and(|below| wanted.iter().any(|(path, _)| path == below));
-            match (is_known, path.is_dir()) {
-                (true, _) => {}
-                (false, true) => fs::remove_dir_all(path)?,
-                (false, false) => fs::remove_file(path)?,
-            }
+        let mended = self.staging.dir("image-")?;
+        self.unpack(kept, mended.path())?;
+        // The good one takes the place of the other at once, for those who open it now.
+        let swap = if fs::symlink_metadata(&image).is_ok() { RenameFlags::EXCHANGE } else { RenameFlags::empty() };
+        renameat_with(CWD, mended.path(), CWD, &image, swap)?;
+        if swap.is_empty() {
+            let _ = mended.keep();
+        } else if !fs::symlink_metadata(mended.path())?.is_dir() {
+            fs::remove_file(mended.keep())?;
         }
-        let (mut pack, _) = Pack::open(&kept.dir.join(PACK))?;
+        sync_dir(&kept.dir)
+    }
+
+    /// Makes what `build` wrote in another directory, of the files that are whole and of the pack.
+    fn unpack(&self, kept: &Kept, to: &Path) -> io::Result<()> {
+        let image = kept.image();
+        let mut pack = None;
         let mut offset = kept.taken.component.length_bytes;
-        for (below, file) in wanted {
-            let path = image.join(below);
+        for (below, file) in &kept.taken.image {
+            let (from, target) = (image.join(below), to.join(below));
             if file.is_directory() {
-                fs::create_dir_all(&path)?;
+                fs::create_dir_all(&target)?;
                 continue;
             }
-            let is_whole = File::open(&path).and_then(|mut open| FileRecord::of_reader(&mut open, &self.secret));
-            if is_whole.ok().as_ref() != Some(file) {
-                let mut bytes = Vec::new();
-                io::Read::read_to_end(&mut pack.part(offset, file.length_bytes)?, &mut bytes)?;
+            let is_file = fs::symlink_metadata(&from).is_ok_and(|metadata| metadata.is_file());
+            let mut bytes = if is_file { fs::read(&from)? } else { Vec::new() };
+            if !is_file || FileRecord::of_bytes(&bytes, &self.secret) != *file {
+                if pack.is_none() {
+                    pack = Some(Pack::open(&kept.dir.join(PACK))?.0);
+                }
+                bytes.clear();
+                if let Some(pack) = &mut pack {
+                    io::Read::read_to_end(&mut pack.part(offset, file.length_bytes)?, &mut bytes)?;
+                }
                 if FileRecord::of_bytes(&bytes, &self.secret) != *file {
                     return Err(damaged("a file that `build` wrote was damaged twice"));
                 }
-                files::write_new(&path, &bytes, &self.staging)?;
             }
+            files::write_new(&target, &bytes, &self.staging)?;
             offset += file.length_bytes;
         }
         Ok(())
@@ -337,20 +350,33 @@ impl Store {
             let dir = entry?.path();
             let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let Some((key, generation)) = name.split_once('-') else { continue };
-            if !dir.is_dir() || self.recorded(&SnapshotKey(key.to_owned())).is_some_and(|built| built.names(generation))
-            {
-                continue;
+            if dir.is_dir() && self.is_unnamed(&SnapshotKey(key.to_owned()), generation, &dir) {
+                self.remove_generation(&dir);
             }
-            self.remove_generation(&dir);
         }
         Ok(())
+    }
+
+    /// Whether it is certain that no record names a generation. What this process or this version cannot read may name it.
+    fn is_unnamed(&self, key: &SnapshotKey, generation: &str, dir: &Path) -> bool {
+        let is_none = |error: &io::Error| {
+            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+        };
+        match self.try_record::<Built>(WHAT, &self.record_path(key)) {
+            Ok(built) => !built.names(generation),
+            Err(error) if !is_none(&error) => false,
+            // The record is made again of the pack when somebody asks for it.
+            Err(_) => self.record_in_pack(key, &dir.join(PACK)).is_err_and(|error| is_none(&error)),
+        }
     }
 
     /// Removes a generation, unless somebody uses it.
     pub(super) fn remove_generation(&self, dir: &Path) -> bool {
         let lock = match File::open(dir.join(LOCK)) {
-            Ok(lock) if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() => return false,
-            lock => lock,
+            Ok(lock) if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() => Some(lock),
+            // Without one nobody holds it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            _ => return false,
         };
         // The name goes first: whoever waits for the lock finds nothing behind it.
         let Ok(grave) = self.staging.dir("removed-") else { return false };

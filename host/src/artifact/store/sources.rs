@@ -37,7 +37,9 @@ impl Store {
     /// The digest of a file that was read before and is the same since.
     pub(crate) fn known_source(&self, path: &Path, metadata: &Metadata) -> Option<Digest> {
         let stamp = Stamp::of(path, metadata)?;
-        let record: Record = self.read_record(WHAT, &self.source_path(path)?)?;
+        let place = self.source_path(path)?;
+        let record: Record = self.read_record(WHAT, &place)?;
+        super::collect::note_use(&place);
         (record.stamp == stamp).then_some(record.digest)
     }
 

@@ -34,11 +34,18 @@ impl Staging {
         let area = root.join(DIR);
         make_private_dir(&area)?;
         let gate = area.join(GATE);
-        let _alone = Alone::wait(&gate)?;
-        remove_abandoned(&area);
+        let alone = Alone::wait(&gate)?;
         let dir = tempfile::Builder::new().prefix("process-").tempdir_in(&area)?;
         let owner = File::create_new(dir.path().join(OWNER))?;
         flock(&owner, FlockOperation::LockExclusive)?;
+        let graves = take_abandoned(&area, dir.path());
+        // Others need not wait until all of it is gone.
+        drop(alone);
+        for grave in graves {
+            if let Err(error) = fs::remove_dir_all(&grave) {
+                tracing::warn!(path = %grave.display(), %error, "what another process left half done could not be removed");
+            }
+        }
         Ok(Self { gate, dir, _owner: owner })
     }
 
@@ -73,10 +80,12 @@ impl Alone {
     }
 }
 
-fn remove_abandoned(area: &Path) {
+/// Moves what nobody holds below a directory of one's own.
+fn take_abandoned(area: &Path, own: &Path) -> Vec<PathBuf> {
+    let mut graves = Vec::new();
     for entry in fs::read_dir(area).into_iter().flatten().flatten() {
         let path = entry.path();
-        if !path.is_dir() {
+        if !path.is_dir() || path == own {
             continue;
         }
         // A directory without the file was made by a process that went before it made that.
@@ -84,10 +93,12 @@ fn remove_abandoned(area: &Path) {
             Ok(owner) => flock(&owner, FlockOperation::NonBlockingLockExclusive).is_ok(),
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
-        if is_abandoned && let Err(error) = fs::remove_dir_all(&path) {
-            tracing::warn!(path = %path.display(), %error, "what another process left half done could not be removed");
+        let grave = own.join(entry.file_name());
+        if is_abandoned && fs::rename(&path, &grave).is_ok() {
+            graves.push(grave);
         }
     }
+    graves
 }
 
 #[cfg(test)]

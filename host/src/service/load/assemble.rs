@@ -278,6 +278,7 @@ impl Shared<'_> {
         let order = BuildOrder {
             key: key.map_err(|error| Error::io("what `build` sees", error))?,
             kind: self.code.kind,
+            again: false,
             hooks,
             wasi: world.spec.clone(),
             bounds: self.bounds(settings),
@@ -295,7 +296,6 @@ impl Shared<'_> {
             _world: world.clone(),
             ready: OnceCell::new(),
             is_fallback_told: AtomicBool::new(false),
-            is_rebuilt: AtomicBool::new(false),
         });
         made.push((seen, build.clone()));
         Ok(Some(build))
