@@ -110,7 +110,7 @@ impl<'a> Raw<'a> {
     async fn start(&self) -> RawInstance {
         let mut raw = raw::instantiate(self.bound).await.expect("the guest starts");
         let is_prime: TypedFunc<(u32,), (Result<bool, String>,)> =
-            raw.instance.get_typed_func(&mut raw.store, &self.is_prime).expect("the method has this type");
+            raw.instance.get_typed_func(&mut raw.store, self.is_prime).expect("the method has this type");
         let (found,) = is_prime.call_async(&mut raw.store, (PRIME,)).await.expect("the method returns");
         assert_eq!(found.as_ref(), Ok(&true), "the table is there");
         raw
