@@ -80,6 +80,10 @@ fn memory_exceeded(what: &str, refusal: MemoryRefusal) -> Error {
             )
             .with_limit("memory", max)
         }
+        MemoryRefusal::NoneLeft => {
+            let message = format!("{what} wanted more memory than the system has for it: Cannot allocate memory");
+            Error::new(ErrorKind::MemoryExceeded, message)
+        }
         MemoryRefusal::TableElements { wanted, max } => Error::new(
             ErrorKind::MemoryExceeded,
             format!("{what} wanted a table of {wanted} elements, and the host allows {max}"),

@@ -130,7 +130,8 @@ impl Child {
             Some(Said::Failed(error)) => {
                 let error = Error::from_json(&error).unwrap_or_else(|| Error::internal(format!("{what} failed")));
                 // Errors of a guest's own are told in its own words.
-                let is_of_host = matches!(error.kind(), ErrorKind::BadRequest | ErrorKind::Internal);
+                let is_of_host =
+                    matches!(error.kind(), ErrorKind::BadRequest | ErrorKind::Internal | ErrorKind::MemoryExceeded);
                 let wants_memory = is_out_of_memory(error.message()) || is_out_of_memory(&last_words);
                 Err(if is_of_host && wants_memory { self.over_memory(&assignment.order.name) } else { error })
             }

@@ -6,6 +6,7 @@
 use wasmtime::ResourceLimiter;
 
 use crate::config::InstanceLimits;
+use crate::error::is_out_of_memory;
 
 /// Bytes one table element takes in the host.
 const TABLE_ELEMENT_BYTES: u64 = 8;
@@ -31,6 +32,8 @@ pub(crate) enum MemoryRefusal {
     Bytes { wanted: u64, max: u64 },
     /// One table would have had this many elements.
     TableElements { wanted: usize, max: usize },
+    /// The system had no more for this process.
+    NoneLeft,
 }
 
 impl MemoryLimiter {
@@ -87,8 +90,11 @@ impl ResourceLimiter for MemoryLimiter {
         Ok(self.grow(desired.saturating_sub(current) as u64))
     }
 
-    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
         self.give_back();
+        if is_out_of_memory(&format!("{error:#}")) {
+            self.refusal = Some(MemoryRefusal::NoneLeft);
+        }
         Ok(())
     }
 
