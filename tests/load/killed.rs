@@ -142,7 +142,11 @@ fn whoever_is_killed_while_a_component_is_prepared_the_next_start_answers_and_no
                     }
                     assert!(missed < 100 + 20 * kills, "it is never there to be killed");
                     trial.answers(verb);
-                    assert_eq!(trial.shape(), shape, "{verb:?}, {victim:?} killed after {moment:?}");
+                    let (of_trial, what) = (trial.shape(), format!("{verb:?}, {victim:?} killed after {moment:?}"));
+                    for (path, count) in &of_trial {
+                        assert_eq!(Some(count), shape.get(path), "`{path}` is left over: {what}");
+                    }
+                    assert_eq!(of_trial.len(), shape.len(), "nothing is missing: {what}");
                 }
                 figure(format_args!(
                     "killed: {verb:?}, {victim:?}: {killed} within {whole:.1?}, {preparing} of them at work on a \

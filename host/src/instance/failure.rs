@@ -85,6 +85,10 @@ fn memory_exceeded(what: &str, refusal: MemoryRefusal) -> Error {
             format!("{what} wanted a table of {wanted} elements, and the host allows {max}"),
         )
         .with_limit("max-table-elements", max.to_string()),
+        MemoryRefusal::System { wanted } => Error::new(
+            ErrorKind::MemoryExceeded,
+            format!("{what} wanted {} of memory, which its process could not get", mebibytes(wanted)),
+        ),
     }
 }
 

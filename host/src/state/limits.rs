@@ -31,6 +31,8 @@ pub(crate) enum MemoryRefusal {
     Bytes { wanted: u64, max: u64 },
     /// One table would have had this many elements.
     TableElements { wanted: usize, max: usize },
+    /// Memories and tables together would have taken this many bytes, which the system did not have.
+    System { wanted: u64 },
 }
 
 impl MemoryLimiter {
@@ -73,7 +75,9 @@ impl MemoryLimiter {
         true
     }
 
+    /// The growth that was allowed could not be done.
     fn give_back(&mut self) {
+        self.refusal = Some(MemoryRefusal::System { wanted: self.used_bytes });
         self.used_bytes = self.used_bytes.saturating_sub(std::mem::take(&mut self.last_growth_bytes));
     }
 }
@@ -142,6 +146,7 @@ mod tests {
         assert!(limiter.memory_growing(0, 60, None).unwrap());
         limiter.memory_grow_failed(wasmtime::Error::msg("no pages")).unwrap();
         assert_eq!(limiter.used_bytes(), 0);
+        assert_eq!(limiter.take_refusal(), Some(MemoryRefusal::System { wanted: 60 }));
     }
 
     #[test]
