@@ -30,7 +30,7 @@ use crate::values::{Limits, Shape, Value};
 
 use failure::Attempt;
 use handles::Table;
-pub(crate) use handles::{Accessors, OpenHandles};
+pub(crate) use handles::{Accessors, OpenHandles, ensure_at_rest};
 pub(crate) use linked::{Linked, export_index};
 pub(crate) use shared::{Arguments, CallSlot, Called, SharedLive};
 use typed::{Callee, Prepared};

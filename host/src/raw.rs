@@ -14,7 +14,8 @@ use crate::state::{Output, OutputOrigin, TracingOutput, Turns};
 
 pub use crate::state::State;
 
-/// An instance that was instantiated, but not built or entered.
+/// An instance that was instantiated, but not built or entered. Where there is a snapshot of what `build` left it begins
+/// there, with its `/image`, and without the handles that were open: what uses one of them traps.
 pub struct RawInstance {
     /// The store, with limiter and epoch callback as in every instance. Its deadline never comes, because nothing ticks for it.
     pub store: Store<State>,

@@ -22,7 +22,7 @@ use crate::component::Function;
 use crate::component::accessor::{self, Accessible, ImportedResource};
 use crate::engine::EngineKind;
 use crate::error::Result;
-use crate::instance::{Accessors, Blueprint, Linked, Live, OpenHandles, Setup};
+use crate::instance::{Accessors, Blueprint, Linked, Live, OpenHandles, Setup, ensure_at_rest};
 use crate::state::{Output, State, WasiSpec};
 use access::Access;
 
@@ -105,6 +105,7 @@ pub(crate) fn take(building: &mut Building<'_>) -> Result<Taken> {
     let captured = building.step(PreparePhase::Capture, |_| {
         let component = caught(|| {
             let (store, instance) = live.unlimited();
+            ensure_at_rest(store)?;
             let mut access = Access { store, instance };
             let taken = wizer.snapshot_component(&context, &mut access);
             runtime.block_on(taken).map_err(|error| format!("{error:#}"))

@@ -111,6 +111,16 @@ fn the_guests_output_goes_to_standard_error_and_its_error_is_exit_code_1() {
 }
 
 #[test]
+fn exit_runs_when_the_call_has_returned_an_error_and_not_after_a_trap() {
+    let target = format!("{}::probe.behave", guest("hooks").display());
+    for (how, exits) in [("err", true), ("trap", false)] {
+        let error = fails(&["run", &target, "--mode", "exit:print", "--how", how], 1, &["`behave`"]);
+        assert_eq!(error.contains("printed on stdout"), exits, "{how}: {error}");
+        assert!(!error.contains("without `shutdown`"), "{how}: {error}");
+    }
+}
+
+#[test]
 fn arguments_can_come_from_a_document() {
     let mut command = wasmhost_command();
     command

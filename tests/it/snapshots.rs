@@ -1,5 +1,6 @@
 //! Snapshots: `build` runs once, and every instance starts from what it left, with its handles open.
 
+mod handles;
 mod hostile;
 mod languages;
 mod luck;
@@ -28,21 +29,22 @@ async fn built(host: &TestHost, guest: &str, script: &str, settings: &str) -> (A
 
 #[tokio::test]
 async fn build_runs_once_and_its_instances_print() {
-    let host = TestHost::new();
-    built(&host, "hooks-async", "print", "").await;
-    host.printed.forget();
-    let (_app, class) = built(&host, "hooks", "print", "").await;
-    for name in ["a", "b", "c"] {
-        let bound = class.bind(&(format!("enter:print,{name}"),)).unwrap();
-        let journal: Vec<String> = bound.call("journal", &()).await.unwrap();
-        assert_eq!(journal, ["build", &format!("enter mode=enter:print,{name}")]);
+    for guest in ["hooks", "hooks-async"] {
+        let host = TestHost::new();
+        let (_app, class) = built(&host, guest, "print", "").await;
+        assert_eq!(class.without_snapshot(), None, "{guest}");
+        for name in ["a", "b", "c"] {
+            let bound = class.bind(&(format!("enter:print,{name}"),)).unwrap();
+            let journal: Vec<String> = bound.call("journal", &()).await.unwrap();
+            assert_eq!(journal, ["build", &format!("enter mode=enter:print,{name}")], "{guest}");
+        }
+        let lines = host.printed.lines();
+        let of_build = lines.iter().filter(|line| line.origin.instance == "build").count();
+        assert_eq!(of_build, 2, "{guest}: {lines:?}");
+        let printed =
+            lines.iter().filter(|line| line.text == "printed on stdout" && line.origin.instance != "build").count();
+        assert_eq!(printed, 3, "{guest}: {lines:?}");
     }
-    let lines = host.printed.lines();
-    let of_build = lines.iter().filter(|line| line.origin.instance == "build").count();
-    assert_eq!(of_build, 2, "{lines:?}");
-    let printed =
-        lines.iter().filter(|line| line.text == "printed on stdout" && line.origin.instance != "build").count();
-    assert_eq!(printed, 3, "{lines:?}");
 }
 
 #[tokio::test]

@@ -26,7 +26,17 @@ pub fn guest(name: &str) -> PathBuf {
 
 /// A component that is written down as text, in `tests/guests/text`.
 pub fn text_guest(name: &str) -> Vec<u8> {
-    wat::parse_file(root().join(format!("tests/guests/text/{name}.wat"))).expect("it is a component")
+    wat::parse_str(text_of(name)).expect("it is a component")
+}
+
+/// The same component with an import of WASI 0.3, for which it runs on the engine with concurrency.
+pub fn text_guest_with_wasi_0_3(name: &str) -> Vec<u8> {
+    let import = "(component (import \"wasi:random/insecure-seed@0.3.0\" (instance))";
+    wat::parse_str(text_of(name).replacen("(component", import, 1)).expect("it is a component")
+}
+
+fn text_of(name: &str) -> String {
+    std::fs::read_to_string(root().join(format!("tests/guests/text/{name}.wat"))).expect("the text of a component")
 }
 
 /// The component of an example in Rust.

@@ -163,12 +163,13 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) cache: Cache,
 
-    #[command(flatten)]
-    pub(super) preparing: Preparing,
-
     /// What to run, SOURCE[::[class.]method], and its own arguments [default: .]
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "TARGET", value_hint = clap::ValueHint::AnyPath)]
     pub(super) target: Vec<OsString>,
+
+    // Last, for its heading would stand over whatever follows.
+    #[command(flatten)]
+    pub(super) preparing: Preparing,
 }
 
 #[derive(Debug, Args)]

@@ -36,10 +36,11 @@ pub(super) async fn run(args: RunArgs) -> Outcome {
     let usage = match (&named, target.usage(&named)) {
         (Named::Command(command), _) => {
             let run = command.run(raw_arguments(words)?);
-            return Ok(match interruptible(&host, &mut interrupts, run).await {
-                Some(code) => exit_code(code?),
-                None => ExitCode::from(INTERRUPTED),
-            });
+            let Some(code) = interruptible(&host, &mut interrupts, run).await else {
+                return Ok(ExitCode::from(INTERRUPTED));
+            };
+            host.shutdown().await;
+            return Ok(exit_code(code?));
         }
         (_, usage) => usage.ok_or_else(|| Error::internal("a typed target can be described"))?,
     };
@@ -52,14 +53,17 @@ pub(super) async fn run(args: RunArgs) -> Outcome {
         Ok(Given::Options(options)) => options,
         Err(error) => return Err(with_usage(error)),
     };
-    let value = match interruptible(&host, &mut interrupts, call(&named, &options)).await {
-        None => return Ok(ExitCode::from(INTERRUPTED)),
-        // A mistake on the command line, not one of the guest: the usage line helps.
-        Some(Err(error)) if error.fault() == Fault::Caller => return Err(with_usage(error)),
-        Some(called) => called?,
+    let Some(called) = interruptible(&host, &mut interrupts, call(&named, &options)).await else {
+        return Ok(ExitCode::from(INTERRUPTED));
     };
+    // However the call ended, its instance is owed its `exit` if it is still sound.
     host.shutdown().await;
     terminal::flush_guest_lines();
+    let value = match called {
+        // A mistake on the command line, not one of the guest: the usage line helps.
+        Err(error) if error.fault() == Fault::Caller => return Err(with_usage(error)),
+        called => called?,
+    };
     print_result(&args, &value, function(&named)?.ok_shape())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,10 +1,10 @@
 //! The numbers that a guest has for its handles: found out when a snapshot is taken, given again to each instance made of it.
 //!
 //! The guest's own table cannot be read from outside. So every number is proven: the handle behind it is taken out of the
-//! table, and has to be the one that the host knows. That nothing else is in the table is proven too: fresh handles have to
-//! be given every number that is left.
+//! table, and has to be one that the host knows. When all of them are out, the table has to be empty: there is room for one
+//! handle more in the whole store, and a handle is given.
 
-use std::collections::BTreeSet;
+mod tried;
 
 use serde::{Deserialize, Serialize};
 use wasmtime::Store;
@@ -15,6 +15,7 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, Network};
 use crate::component::accessor::{self, ImportedResource};
 use crate::engine::EngineKind;
 use crate::state::{Made, Open, Standard, State, Thing};
+use tried::Tried;
 
 /// The most handles that are looked for, and numbers that are tried.
 const MAX_HANDLES: usize = 4_096;
@@ -22,8 +23,8 @@ const MAX_HANDLES: usize = 4_096;
 /// What else may be in a table.
 const OF_ITS_OWN: &str = "a resource of its own, or something asynchronous";
 
-/// Numbers in a row that show that a table has no gaps left.
-const IN_A_ROW: usize = 8;
+/// The host's number of a handle that stands for nothing: it is given where only its place in the table matters.
+const OF_NOTHING: u32 = u32::MAX;
 
 /// What a guest had open when its snapshot was taken, with the numbers that it knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,10 +119,31 @@ impl Accessors {
         });
         Some(Self { all: accessors.collect::<Option<Vec<_>>>()?, may_have_own })
     }
+}
 
-    /// Those of one kind: a component may import several versions of an interface.
-    fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (usize, &Accessor)> {
-        self.all.iter().enumerate().filter(move |(_, accessor)| accessor.kind == Some(kind))
+/// A handle that stands for nothing.
+fn nothing(kind: Kind) -> Made {
+    match kind {
+        Kind::Input => Made::Input(Resource::new_own(OF_NOTHING)),
+        Kind::Output => Made::Output(Resource::new_own(OF_NOTHING)),
+        Kind::Directory => Made::Directory(Resource::new_own(OF_NOTHING)),
+        Kind::Network => Made::Network(Resource::new_own(OF_NOTHING)),
+        Kind::Pollable => Made::Pollable(Resource::new_own(OF_NOTHING)),
+    }
+}
+
+/// Whether nothing goes on in a store: what is read one piece after another would not fit together otherwise, because
+/// whoever calls a guest lets its other tasks go on.
+///
+/// # Errors
+///
+/// That something does, in plain words.
+pub(crate) fn ensure_at_rest(store: &mut Store<State>) -> Result<(), String> {
+    match store.concurrent_resource_table() {
+        Some(tasks) if !tasks.is_empty() => Err("when `build` had returned, something asynchronous was left: a task, \
+                                                 stream or future, or what waits for one"
+            .to_owned()),
+        _ => Ok(()),
     }
 }
 
@@ -139,76 +161,57 @@ impl Table<'_> {
     ///
     /// What is open that the host does not know, in plain words.
     pub(super) async fn numbers(&mut self, open: &[Open], kind: EngineKind) -> Result<OpenHandles, String> {
-        let mut numbers = Vec::with_capacity(open.len());
         if open.len() > MAX_HANDLES {
             return Err(format!("{} handles, more than {MAX_HANDLES}", open.len()));
         }
-        for one in open {
-            numbers.push(self.number(one).await.ok_or("a handle whose number could not be found")?);
-        }
-        match kind {
-            EngineKind::Sync => self.prove_empty().await?,
-            EngineKind::Async => self.prove_filled(numbers.iter().map(|numbered| numbered.number)).await?,
-        }
+        let numbers = self.take_all(open).await?;
+        self.prove_empty(kind).await?;
         Ok(OpenHandles { things: open.iter().map(|open| open.thing).collect(), numbers })
     }
 
-    async fn number(&mut self, open: &Open) -> Option<Numbered> {
-        let kind = Kind::of_thing(open.thing);
-        let resources: Vec<_> = self.accessors.of_kind(kind).map(|(resource, _)| resource).collect();
-        // Both tables hand out their numbers in the same order, the guest's from one on.
-        for resource in resources {
-            let number = open.rep + 1;
-            if self.take(kind, resource, number).await.ok()? == open.rep {
-                return Some(Numbered { number, resource });
+    /// Tries one number after another. Both tables use numbers again that were closed, each in an order of its own, and the
+    /// guest's has room for calls under way: nothing follows from the host's numbers.
+    async fn take_all(&mut self, open: &[Open]) -> Result<Vec<Numbered>, String> {
+        let kinds: Vec<_> = open.iter().map(|open| Kind::of_thing(open.thing)).collect();
+        let all = self.accessors.all.iter().enumerate();
+        let types = all.filter_map(|(resource, accessor)| Some((resource, accessor.kind?)));
+        let types: Vec<_> = types.filter(|(_, kind)| kinds.contains(kind)).collect();
+        let mut numbers = vec![None; open.len()];
+        let mut missing = open.len();
+        for number in (1..).take(MAX_HANDLES) {
+            if missing == 0 {
+                break;
+            }
+            for (resource, kind) in &types {
+                let taken = self.take(*kind, *resource, number).await.map_err(|error| format!("{error:#}"))?;
+                let Some(rep) = taken else { continue };
+                let known = open.iter().position(|open| open.rep == rep && Kind::of_thing(open.thing) == *kind);
+                let slot = known.and_then(|known| numbers.get_mut(known)).filter(|slot| slot.is_none());
+                *slot.ok_or("a handle of something that is there no more")? =
+                    Some(Numbered { number, resource: *resource });
+                missing -= 1;
+                break;
             }
         }
-        None
+        numbers.into_iter().collect::<Option<_>>().ok_or_else(|| "a handle whose number could not be found".to_owned())
     }
 
     /// Shows that the guest has nothing open any more: there is room for one handle where no more than one may be.
-    async fn prove_empty(&mut self) -> Result<(), String> {
-        let Some((resource, kind, thing)) = self.filler() else { return self.without_filler() };
-        let made = self.store.data_mut().make(&[thing]).map_err(|error| format!("{error:#}"))?;
-        let made = made.into_iter().next().ok_or("nothing was made")?;
-        self.store.set_max_component_handles(1);
-        let given = self.give(kind, resource, made).await;
+    async fn prove_empty(&mut self, kind: EngineKind) -> Result<(), String> {
+        let Some((resource, kind_of_filler)) = self.filler() else {
+            // Nothing can be given to the guest. It may be that it never had anything.
+            return if self.accessors.may_have_own { Err(OF_ITS_OWN.to_owned()) } else { Ok(()) };
+        };
+        // The engine counts the call itself where it has threads for calls.
+        let of_the_call = usize::from(kind == EngineKind::Async);
+        self.store.set_max_component_handles(of_the_call + 1);
+        let given = self.give(resource, nothing(kind_of_filler)).await;
         given.map(|_| ()).map_err(|_| OF_ITS_OWN.to_owned())
     }
 
-    /// Nothing can be given to the guest. It may be that it never had anything.
-    fn without_filler(&self) -> Result<(), String> {
-        if self.accessors.may_have_own { Err(OF_ITS_OWN.to_owned()) } else { Ok(()) }
-    }
-
-    /// Shows the same where the engine has handles of its own for what runs, by giving the guest handles until it needs new
-    /// numbers for them.
-    async fn prove_filled(&mut self, known: impl Iterator<Item = u32>) -> Result<(), String> {
-        let most = known.max().unwrap_or(0) as usize;
-        let Some((resource, kind, thing)) = self.filler() else { return self.without_filler() };
-        let mut given = BTreeSet::new();
-        let mut in_a_row = 0;
-        while in_a_row < IN_A_ROW || given.len() < most {
-            if given.len() > MAX_HANDLES + IN_A_ROW {
-                return Err("more handles than can be looked for".to_owned());
-            }
-            let made = self.store.data_mut().make(&[thing]).map_err(|error| format!("{error:#}"))?;
-            let made = made.into_iter().next().ok_or("nothing was made")?;
-            let number = self.give(kind, resource, made).await.map_err(|error| format!("{error:#}"))?;
-            in_a_row = if given.last().is_none_or(|last| number == last + 1) { in_a_row + 1 } else { 0 };
-            given.insert(number);
-        }
-        let last = given.last().copied().unwrap_or(0);
-        match (1..=last).find(|number| !given.contains(number)) {
-            Some(_) => Err(OF_ITS_OWN.to_owned()),
-            None => Ok(()),
-        }
-    }
-
-    /// Something that can be made as often as wanted.
-    fn filler(&self) -> Option<(usize, Kind, Thing)> {
-        let of = |kind, thing| self.accessors.of_kind(kind).next().map(|(resource, _)| (resource, kind, thing));
-        of(Kind::Output, Thing::Stream(Standard::Output)).or_else(|| of(Kind::Input, Thing::Stream(Standard::Input)))
+    /// A type of which handles can be given that stand for nothing.
+    fn filler(&self) -> Option<(usize, Kind)> {
+        self.accessors.all.iter().enumerate().find_map(|(resource, accessor)| Some((resource, accessor.kind?)))
     }
 
     /// Gives a fresh guest what another one had open, under the same numbers.
@@ -218,63 +221,65 @@ impl Table<'_> {
     /// A number is another one, or something cannot be made.
     pub(super) async fn replay(&mut self, open: &OpenHandles) -> wasmtime::Result<()> {
         let made = self.store.data_mut().make(&open.things)?;
-        let mut all: Vec<_> = made.into_iter().zip(&open.things).zip(&open.numbers).collect();
+        let mut all: Vec<_> = made.into_iter().zip(&open.numbers).collect();
         all.sort_unstable_by_key(|(_, numbered)| numbered.number);
         let mut fillers = Vec::new();
         let mut next = 1;
-        for ((made, thing), numbered) in all {
+        for (made, numbered) in all {
             while next < numbered.number {
                 fillers.push(self.fill(next).await?);
                 next += 1;
             }
-            let number = self.give(Kind::of_thing(*thing), numbered.resource, made).await?;
-            wasmtime::ensure!(
-                number == numbered.number,
-                "a handle has the number {number} and not {}",
-                numbered.number
-            );
+            self.give_at(numbered.number, numbered.resource, made).await?;
             next += 1;
         }
         for (number, kind, resource) in fillers {
             let rep = self.take(kind, resource, number).await?;
-            let standard = if kind == Kind::Input { Standard::Input } else { Standard::Output };
-            self.store.data_mut().forget_stream(rep, standard)?;
+            wasmtime::ensure!(rep == Some(OF_NOTHING), "the handle {number} is not the one that was given");
         }
         Ok(())
     }
 
-    async fn fill(&mut self, wanted: u32) -> wasmtime::Result<(u32, Kind, usize)> {
-        let (resource, kind, thing) =
+    async fn fill(&mut self, number: u32) -> wasmtime::Result<(u32, Kind, usize)> {
+        let (resource, kind) =
             self.filler().ok_or_else(|| wasmtime::format_err!("a gap between handles cannot be filled"))?;
-        let made = self.store.data_mut().make(&[thing])?.into_iter().next();
-        let made = made.ok_or_else(|| wasmtime::format_err!("nothing was made"))?;
-        let number = self.give(kind, resource, made).await?;
-        wasmtime::ensure!(number == wanted, "a handle has the number {number} and not {wanted}");
+        self.give_at(number, resource, nothing(kind)).await?;
         Ok((number, kind, resource))
     }
 
-    async fn give(&mut self, kind: Kind, resource: usize, made: Made) -> wasmtime::Result<u32> {
+    async fn give_at(&mut self, wanted: u32, resource: usize, made: Made) -> wasmtime::Result<()> {
+        let number = self.give(resource, made).await?;
+        wasmtime::ensure!(number == wanted, "a handle has the number {number} and not {wanted}");
+        Ok(())
+    }
+
+    async fn give(&mut self, resource: usize, made: Made) -> wasmtime::Result<u32> {
         let index = self.accessor(resource)?.give;
-        match (kind, made) {
-            (Kind::Input, Made::Input(made)) => self.call(&index, (made,)).await,
-            (Kind::Output, Made::Output(made)) => self.call(&index, (made,)).await,
-            (Kind::Directory, Made::Directory(made)) => self.call(&index, (made,)).await,
-            (Kind::Network, Made::Network(made)) => self.call(&index, (made,)).await,
-            (Kind::Pollable, Made::Pollable(made)) => self.call(&index, (made,)).await,
-            _ => wasmtime::bail!("a thing of another kind was made"),
+        match made {
+            Made::Input(made) => self.call(&index, (made,)).await,
+            Made::Output(made) => self.call(&index, (made,)).await,
+            Made::Directory(made) => self.call(&index, (made,)).await,
+            Made::Network(made) => self.call(&index, (made,)).await,
+            Made::Pollable(made) => self.call(&index, (made,)).await,
         }
     }
 
-    /// Takes a handle out of the table, and gives the host's number of what it stood for.
-    async fn take(&mut self, kind: Kind, resource: usize, number: u32) -> wasmtime::Result<u32> {
+    /// Takes a handle out of the table, and gives the host's number of what it stood for. `None` where the number is of no
+    /// handle, or of one of another type.
+    async fn take(&mut self, kind: Kind, resource: usize, number: u32) -> wasmtime::Result<Option<u32>> {
+        match kind {
+            Kind::Input => self.take_one::<DynInputStream>(resource, number).await,
+            Kind::Output => self.take_one::<DynOutputStream>(resource, number).await,
+            Kind::Directory => self.take_one::<Descriptor>(resource, number).await,
+            Kind::Network => self.take_one::<Network>(resource, number).await,
+            Kind::Pollable => self.take_one::<DynPollable>(resource, number).await,
+        }
+    }
+
+    async fn take_one<T: Send + 'static>(&mut self, resource: usize, number: u32) -> wasmtime::Result<Option<u32>> {
         let index = self.accessor(resource)?.take;
-        Ok(match kind {
-            Kind::Input => self.call::<_, Resource<DynInputStream>>(&index, (number,)).await?.rep(),
-            Kind::Output => self.call::<_, Resource<DynOutputStream>>(&index, (number,)).await?.rep(),
-            Kind::Directory => self.call::<_, Resource<Descriptor>>(&index, (number,)).await?.rep(),
-            Kind::Network => self.call::<_, Resource<Network>>(&index, (number,)).await?.rep(),
-            Kind::Pollable => self.call::<_, Resource<DynPollable>>(&index, (number,)).await?.rep(),
-        })
+        let taken: Tried<Resource<T>> = self.call(&index, (number,)).await?;
+        Ok(taken.0.map(|handle| handle.rep()))
     }
 
     fn accessor(&self, resource: usize) -> wasmtime::Result<&Accessor> {

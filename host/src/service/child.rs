@@ -263,8 +263,8 @@ mod worker {
         std::io::stdin().lock().read_line(&mut line).map_err(failed)?;
         let assignment: Assignment = serde_json::from_str(&line)
             .map_err(|error| Error::bad_request(format!("`prepare` is run by wasmhost itself: {error}")))?;
+        end_with_input().map_err(failed)?;
         limit_this_process(&assignment).map_err(failed)?;
-        end_with_input().map_err(|error| Error::io("a thread", error))?;
         let mouth = Arc::new(Mouth(Mutex::new(std::io::stdout())));
         let said = match work(&assignment, mouth.clone()) {
             Ok(()) => Said::Done,
@@ -295,7 +295,7 @@ mod worker {
             }
         }
         rustix::process::nice(19)?;
-        let memory = assignment.limits.memory_bytes;
+        let memory = data_bytes().saturating_add(assignment.limits.memory_bytes);
         setrlimit(Resource::Data, both(memory, memory))?;
         // Counted in whole seconds: no less than was said.
         let cpu_time = assignment.limits.cpu_time;
@@ -306,19 +306,29 @@ mod worker {
         Ok(())
     }
 
+    /// What this process has already, before it does anything.
+    #[cfg(unix)]
+    fn data_bytes() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmData:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).and_then(|kib| kib.parse().ok());
+        kib.map_or(0, |kib: u64| kib << 10)
+    }
+
     #[cfg(not(unix))]
     fn limit_this_process(_: &Assignment) -> std::io::Result<()> {
         Ok(())
     }
 
     /// Ends this process when its parent's end of the pipe is closed.
+    #[expect(clippy::exit, reason = "nobody is left to hear of it, and what runs cannot be stopped otherwise")]
     fn end_with_input() -> std::io::Result<()> {
-        let waits = std::thread::Builder::new().spawn(|| {
+        let end = || {
             let mut line = String::new();
             let _ = std::io::stdin().lock().read_line(&mut line);
             std::process::exit(1);
-        });
-        waits.map(drop).map_err(|error| std::io::Error::new(error.kind(), format!("no thread: {error}")))
+        };
+        std::thread::Builder::new().name("wasmhost-parent".into()).spawn(end).map(|_| ())
     }
 
     /// Says things, a line each.

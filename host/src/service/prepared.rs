@@ -57,7 +57,7 @@ pub(super) enum Ready {
     Snapshot {
         code: Code,
         handles: Arc<(Accessors, OpenHandles)>,
-        kept: Kept,
+        kept: Box<Kept>,
     },
     /// `build` runs in each instance.
     Fallback,
@@ -141,30 +141,34 @@ impl Build {
             if host.config.rebuild && !build.is_rebuilt.swap(true, Ordering::Relaxed) {
                 host.store.forget_built(&build.order.key);
             }
-            if host.store.built(&build.order.key).is_none() {
-                build.perform(code, host)?;
-                return Ok(OnDisk::Code);
+            let key = &build.order.key;
+            match host.store.built(key) {
+                Some(built) => Ok((build.on_disk(&built.outcome, code, host)?, Some(built))),
+                None => {
+                    build.perform(code, host)?;
+                    Ok((OnDisk::Code, host.store.built(key)))
+                }
             }
-            build.on_disk(code, host)
         });
-        if let OnDisk::SnapshotAlone = found.await? {
+        let (on_disk, built) = found.await?;
+        if let OnDisk::SnapshotAlone = on_disk {
             // For this engine it has to be compiled again, from what was kept: nobody waits for that but who calls.
             let build = self.clone();
             if let Some(host) = self.code.host.upgrade() {
                 host.drain.drivers().spawn(async move { build.ready().await.map(|_| ()) });
             }
         }
-        if let Some(Outcome::Refused(reason)) = self.built().map(|built| built.outcome) {
+        if let Some(Outcome::Refused(reason)) = built.map(|built| built.outcome) {
             self.tell_fallback(&reason);
             self.code.ensure().await?;
         }
         Ok(())
     }
 
-    fn on_disk(&self, code: &ComponentCode, host: &HostInner) -> Result<OnDisk> {
+    fn on_disk(&self, outcome: &Outcome, code: &ComponentCode, host: &HostInner) -> Result<OnDisk> {
         let engine = host.linkers.engines().get(code.kind)?;
-        Ok(match host.store.built(&self.order.key).map(|built| built.outcome) {
-            Some(Outcome::Taken(taken)) if host.store.has_code(&taken.digest, code.kind, engine).is_none() => {
+        Ok(match outcome {
+            Outcome::Taken(taken) if host.store.has_code(&taken.digest, code.kind, engine).is_none() => {
                 OnDisk::SnapshotAlone
             }
             _ => OnDisk::Code,
@@ -223,7 +227,7 @@ impl Build {
         let accessors = Accessors::find(&component, &taken.resources, false)
             .ok_or_else(|| Error::internal("a function is missing in the snapshot"))?;
         let handles = Arc::new((accessors, taken.open.clone()));
-        Ok(Some(Ready::Snapshot { code: Code::link(host, component, code.kind)?, handles, kept }))
+        Ok(Some(Ready::Snapshot { code: Code::link(host, component, code.kind)?, handles, kept: Box::new(kept) }))
     }
 
     /// The durable form is read only when something else was damaged: looks now whether it could be.

@@ -171,15 +171,6 @@ impl State {
         Ok(made)
     }
 
-    /// Drops a standard stream that its guest has no more.
-    pub(crate) fn forget_stream(&mut self, rep: u32, standard: Standard) -> wasmtime::Result<()> {
-        match standard {
-            Standard::Input => drop(self.table.delete(Resource::<DynInputStream>::new_own(rep))?),
-            Standard::Output | Standard::Error => drop(self.table.delete(Resource::<DynOutputStream>::new_own(rep))?),
-        }
-        Ok(())
-    }
-
     fn directory_again(&mut self, place: usize) -> wasmtime::Result<Resource<Descriptor>> {
         let all = preopens::Host::get_directories(&mut self.filesystem())?;
         let mut wanted = None;

@@ -11,6 +11,7 @@ async fn whatever_a_component_is_made_of_its_build_takes_effect() {
         ("table", Some("table")),
         ("twice", Some("at most once")),
         ("vector", Some("v128")),
+        ("waits", Some("asynchronous")),
         ("start", None),
     ] {
         let class = host.host.load_bytes(name, text_guest(name)).await.unwrap().class("probe").unwrap();

@@ -84,13 +84,10 @@ impl Store {
 
     fn remove(&self, what: &What) -> bool {
         match what {
-            What::Files(files) => {
-                files.iter().map(|file| fs::remove_file(file).is_ok()).fold(true, |all, one| all && one)
-            }
+            What::Files(files) => files.iter().filter(|file| fs::remove_file(file).is_err()).count() == 0,
             What::Snapshot(key) => {
                 let generations = self.generations(key).unwrap_or_default();
-                let are_gone =
-                    generations.iter().map(|dir| self.remove_generation(dir)).fold(true, |all, one| all && one);
+                let are_gone = generations.iter().filter(|dir| !self.remove_generation(dir)).count() == 0;
                 // Without its generation a record tells of nothing; with it, it is in use.
                 are_gone && fs::remove_file(self.record_path(key)).is_ok()
             }
@@ -166,9 +163,9 @@ fn age(metadata: &Metadata) -> Duration {
 
 /// Notes that something is used, by the time of its file.
 pub(super) fn note_use(path: &Path) {
-    let Ok(file) = File::open(path) else { return };
-    if file.metadata().is_ok_and(|metadata| age(&metadata) >= NOTED_EVERY) {
-        let _ = file.set_modified(SystemTime::now());
+    // Asked first, because it is almost never due, and opening costs more than asking.
+    if fs::metadata(path).is_ok_and(|metadata| age(&metadata) >= NOTED_EVERY) {
+        let _ = File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
     }
 }
 

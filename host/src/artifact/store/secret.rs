@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::files::write_new;
 use super::staging::Staging;
@@ -53,7 +53,7 @@ impl Secret {
         Ok((length, hasher.finalize()))
     }
 
-    fn write(&self, place: &PathBuf, staging: &Staging) -> io::Result<()> {
+    fn write(&self, place: &Path, staging: &Staging) -> io::Result<()> {
         let mut bytes = self.0.to_vec();
         bytes.extend(blake3::hash(&self.0).as_bytes());
         write_new(place, &bytes, staging)
