@@ -122,7 +122,6 @@ pub(crate) struct InstanceLimits {
     /// Files, directories and links that `build` may leave below `/image`. Default 100,000, as `files` may bring.
     pub(crate) max_image_files: u64,
     /// Bytes of one set of HTTP fields, in memory. 64 KiB, eight times what proxies let through.
-    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only `wasi:http` has fields"))]
     pub(crate) max_http_field_bytes: usize,
 }
 

@@ -104,7 +104,7 @@ impl Drain {
         &self.stop
     }
 
-    /// The tasks that shared instances run in; each ends with its instance.
+    /// The tasks that shared instances run in, each of which ends with its instance, and what looks after the store.
     pub(crate) fn drivers(&self) -> &TaskTracker {
         &self.drivers
     }
@@ -121,7 +121,7 @@ impl Drain {
         }
     }
 
-    /// Waits until the last shared instance is gone.
+    /// Waits until the last shared instance is gone, and nobody uses the store.
     pub(crate) async fn wait_for_drivers(&self) {
         self.drivers.close();
         self.drivers.wait().await;

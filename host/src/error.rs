@@ -338,7 +338,6 @@ impl Error {
     }
 
     /// Reads back what [`to_json`](Self::to_json) wrote, perhaps in another version; `None` if it is no such document.
-    #[cfg(feature = "cli")]
     pub(crate) fn from_json(document: &serde_json::Value) -> Option<Self> {
         let error = document.get("error")?;
         let text = |key: &str| error.get(key).and_then(serde_json::Value::as_str).map(str::to_owned);

@@ -160,7 +160,7 @@ impl Host {
     /// Once an hour, and beside everything else, removes from the cache what was not used for long.
     fn collect_later(&self) {
         let (store, max_bytes) = (self.inner.store.clone(), self.inner.config.max_cache_bytes);
-        tokio::task::spawn_blocking(move || match store.collect_if_due(max_bytes) {
+        self.inner.drain.drivers().spawn_blocking(move || match store.collect_if_due(max_bytes) {
             Ok(Some(collected)) if collected.things > 0 => {
                 let crate::artifact::Collected { things, bytes } = collected;
                 tracing::info!(things, bytes, "removed from the cache what was not used for long");

@@ -142,7 +142,11 @@ fn whoever_is_killed_while_a_component_is_prepared_the_next_start_answers_and_no
                     }
                     assert!(missed < 100 + 20 * kills, "it is never there to be killed");
                     trial.answers(verb);
-                    assert_eq!(trial.shape(), shape, "{verb:?}, {victim:?} killed after {moment:?}");
+                    let (of_trial, what) = (trial.shape(), format!("{verb:?}, {victim:?} killed after {moment:?}"));
+                    for (path, count) in &of_trial {
+                        assert_eq!(Some(count), shape.get(path), "`{path}` is left over: {what}");
+                    }
+                    assert_eq!(of_trial.len(), shape.len(), "nothing is missing: {what}");
                 }
                 figure(format_args!(
                     "killed: {verb:?}, {victim:?}: {killed} within {whole:.1?}, {preparing} of them at work on a \
@@ -158,6 +162,10 @@ fn whoever_is_killed_while_a_component_is_prepared_the_next_start_answers_and_no
 async fn kill(trial: &Trial, verb: Verb, victim: Victim, moment: Duration) -> Option<usize> {
     let mut program = trial.start(verb);
     pause(moment).await;
+    if victim == Victim::Program {
+        // So that it starts nobody between the look at who works for it and its end.
+        let _ = kill_process(Pid::from_child(&program), Signal::STOP);
+    }
     let preparers = children_of(program.id());
     let is_hit = match victim {
         Victim::Program => program.try_wait().unwrap().is_none(),
@@ -195,9 +203,12 @@ fn children_of(parent: u32) -> Vec<Pid> {
     children
 }
 
+/// Whether a process is at its end, with all its threads: the first may be over while others still hold its files.
 fn is_gone(process: Pid) -> bool {
+    let tasks = Path::new("/proc").join(process.as_raw_nonzero().to_string()).join("task");
     // One that nobody has asked about yet has its number still.
-    status(process).is_none_or(|(state, _)| state == 'Z' || state == 'X')
+    let is_over = status(process).is_none_or(|(state, _)| state == 'Z' || state == 'X');
+    is_over && fs::read_dir(tasks).map_or(true, |tasks| tasks.count() <= 1)
 }
 
 /// The state of a process, and which one started it.

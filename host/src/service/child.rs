@@ -129,11 +129,15 @@ impl Child {
             Some(Said::Done) => Ok(()),
             Some(Said::Failed(error)) => {
                 let error = Error::from_json(&error).unwrap_or_else(|| Error::internal(format!("{what} failed")));
-                // Errors of a guest's own are told in its own words.
-                let is_of_host =
-                    matches!(error.kind(), ErrorKind::BadRequest | ErrorKind::Internal | ErrorKind::MemoryExceeded);
-                let wants_memory = is_out_of_memory(error.message()) || is_out_of_memory(&last_words);
-                Err(if is_of_host && wants_memory { self.over_memory(&assignment.order.name) } else { error })
+                let wants_memory = match error.kind() {
+                    // Where none of the guest's own limits is named it is that of the process.
+                    ErrorKind::MemoryExceeded => error.setting().is_none(),
+                    ErrorKind::BadRequest | ErrorKind::Internal => {
+                        is_out_of_memory(error.message()) || is_out_of_memory(&last_words)
+                    }
+                    _ => false,
+                };
+                Err(if wants_memory { self.over_memory(&assignment.order.name) } else { error })
             }
             Some(Said::Event(_)) | None => Err(self.ended(&assignment.order.name, status, &last_words)),
         }

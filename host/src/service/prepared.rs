@@ -233,7 +233,9 @@ impl Build {
     /// The durable form is read only when something else was damaged: looks now whether it could be.
     fn check_pack_later(self: &Arc<Self>, ready: &Arc<Ready>) {
         let (Some(host), ready) = (self.code.host.upgrade(), ready.clone()) else { return };
-        tokio::task::spawn_blocking(move || {
+        // Waited for at the end: what uses the store keeps its staging area.
+        let looks = host.drain.drivers().clone();
+        looks.spawn_blocking(move || {
             if let Ready::Snapshot { kept, .. } = &*ready {
                 // It has told what is wrong.
                 let _ = host.store.check_pack(kept);
