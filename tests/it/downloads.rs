@@ -1,7 +1,7 @@
 //! The examples that download while they are built, with a web server of the test's own.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -31,18 +31,10 @@ impl WebServer {
                 if first.is_empty() {
                     return;
                 }
-                let mut read_to_empty_line = || {
-                    let (mut line, mut is_chunked) = (String::from("there is more"), false);
-                    while !line.trim().is_empty() {
-                        line.clear();
-                        stream.read_line(&mut line).unwrap();
-                        is_chunked |= line.to_ascii_lowercase().starts_with("transfer-encoding: chunked");
-                    }
-                    is_chunked
-                };
-                // An empty body in pieces is the end of it alone. A guest that has not written it yet would not be heard out.
-                if read_to_empty_line() {
-                    read_to_empty_line();
+                let mut line = String::from("there is more");
+                while !line.trim().is_empty() {
+                    line.clear();
+                    stream.read_line(&mut line).unwrap();
                 }
                 counter.fetch_add(1, Ordering::Relaxed);
                 let (status, body) =
@@ -50,6 +42,9 @@ impl WebServer {
                 let answer =
                     format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
                 stream.get_mut().write_all(answer.as_bytes()).unwrap();
+                stream.get_mut().shutdown(Shutdown::Write).unwrap();
+                // A connection that is closed with something unread takes the answer with it.
+                std::io::copy(&mut stream, &mut std::io::sink()).unwrap();
             }
         });
         Self { address, asked, thread: Some(thread) }

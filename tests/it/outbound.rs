@@ -109,6 +109,17 @@ async fn a_site_that_is_slow_or_gone_is_told_from_one_that_is_refused() {
 }
 
 #[tokio::test]
+async fn an_answer_that_comes_before_the_request_is_written_is_heard() {
+    let site = Site::http().await;
+    let host = TestHost::new();
+    let (_app, bound) = listed(&host, "outbound", &[&format!("http://localhost:{}", site.port)], "").await;
+    for size in [0, 1, 100_000, 10 << 20] {
+        let answer = call::<String>(&bound, "post", &(site.url("localhost"), size)).await;
+        assert_eq!(answer.unwrap(), "200 hello of /", "{size} bytes");
+    }
+}
+
+#[tokio::test]
 async fn https_is_for_whoever_has_a_certificate_that_is_trusted() {
     let (site, certificate) = Site::https().await;
     let names = [format!("https://localhost:{}", site.port), format!("https://127.0.0.1:{}", site.port)];

@@ -72,6 +72,19 @@ async fn another_hook_or_another_limit_is_another_snapshot() {
 }
 
 #[tokio::test]
+async fn without_snapshots_build_runs_in_each_instance() {
+    let host = TestHost::new();
+    let (_app, class) = built(&host, "hooks", "print+image", "snapshot = \"off\"").await;
+    assert_eq!(lines_of_build(&host), 0);
+    for name in ["a", "b"] {
+        let bound = class.bind(&(name,)).unwrap();
+        assert_eq!(bound.call::<_, Vec<String>>("journal", &()).await.unwrap()[0], "build");
+        assert_eq!(bound.call::<_, String>("read-file", &("/image/built.txt",)).await.unwrap(), "written by build");
+    }
+    assert_eq!(host.printed.lines().iter().filter(|line| line.text == "printed on stdout").count(), 2);
+}
+
+#[tokio::test]
 async fn one_function_may_be_two_hooks() {
     let host = TestHost::new();
     let (_app, class) = built(&host, "hooks", "print", "hooks = { build = \"noop\", exit = \"noop\" }").await;

@@ -98,7 +98,7 @@ impl Site {
 }
 
 /// Answers one request with its path; `/redirect`, `/large`, `/silent` (no answer), `/stalled` (half of one) and `/cut` (half of
-/// one, and the end) are told by their names.
+/// one, and the end) are told by their names. It answers when it has read the head, and reads the rest as it hangs up.
 async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -121,5 +121,6 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Res
     if path == "/stalled" {
         return std::future::pending().await;
     }
-    stream.shutdown().await
+    stream.shutdown().await?;
+    tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.map(drop)
 }

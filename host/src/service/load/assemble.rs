@@ -25,7 +25,9 @@ use crate::component::hooks::{self, Sorted, Wish, Wishes};
 use crate::component::{Entrypoint, Handler, Interface, Offer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::instance::Bounds;
-use crate::manifest::{ClassSection, ClassSettings, ComponentEntry, FileEntry, Manifest, Origin, Section};
+use crate::manifest::{
+    ClassSection, ClassSettings, ComponentEntry, FileEntry, Manifest, Origin, Section, SnapshotMode,
+};
 use crate::pool::{self, Pools};
 use crate::state::{OutputOrigin, Turns, WasiSpec};
 use crate::values::{Limits, Signature, What};
@@ -266,7 +268,8 @@ impl Shared<'_> {
 
     /// The run of `build` for a class; that of another class if it sees the same of the world.
     fn build(&self, class: &str, settings: &ClassSettings, world: &Result<Arc<World>>) -> Result<Option<Arc<Build>>> {
-        let (Ok(world), Ok(()), false) = (world, self.linkable, self.builds.is_empty()) else { return Ok(None) };
+        let has_snapshot = !self.builds.is_empty() && settings.snapshot != SnapshotMode::Off;
+        let (Ok(world), Ok(()), true) = (world, self.linkable, has_snapshot) else { return Ok(None) };
         let seen = Seen::new(settings, &world.spec);
         let mut made = self.made.borrow_mut();
         if let Some((_, build)) = made.iter().find(|(other, _)| *other == seen) {

@@ -18,6 +18,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, timeout, timeout_at};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -96,6 +97,7 @@ async fn send(reach: &Reach, mut request: Request<WasiBody>, options: RequestOpt
 
     let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     *request.uri_mut() = Uri::from(path);
+    let request = request.map(|body| WasiBody::new(HeardOut { body: Some(body) }));
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(explain)?;
     let mut connection = Box::pin(connection);
     let first_byte = at_most(options.first_byte_timeout, MAX_FIRST_BYTE);
@@ -191,6 +193,45 @@ async fn connect_to_one(addresses: &[IpAddr], port: u16) -> Result<TcpStream, Er
         }
     }
     Err(failed)
+}
+
+/// The body of a request, which the guest can write to its end whatever becomes of the connection.
+///
+/// A server may answer and hang up before it has read all. Guests that write first and look for an answer then would be told
+/// that the stream is closed, and never what the server said; so the rest is taken from them and thrown away.
+struct HeardOut {
+    /// `None` once it has ended.
+    body: Option<WasiBody>,
+}
+
+impl Body for HeardOut {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let frame = Pin::new(body).poll_frame(context);
+        if let Poll::Ready(None | Some(Err(_))) = frame {
+            self.body = None;
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+impl Drop for HeardOut {
+    fn drop(&mut self) {
+        let (Some(mut body), Ok(runtime)) = (self.body.take(), Handle::try_current()) else { return };
+        // Ends with the body, or with the instance that writes it.
+        runtime.spawn(async move { while let Some(Ok(_)) = body.frame().await {} });
+    }
 }
 
 /// The body of an answer, whose next piece may be waited for only so long.

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use exports::test::outbound::probe::Guest;
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
-    ErrorCode, Fields, IncomingResponse, Method, OutgoingRequest, RequestOptions, Scheme, http_error_code,
+    ErrorCode, Fields, FutureIncomingResponse, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme, http_error_code,
 };
 use wasip2::io::streams::StreamError;
 use wasip2::sockets::network::{self, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, Ipv6SocketAddress};
@@ -52,6 +52,23 @@ impl Guest for Probe {
         options.set_first_byte_timeout(nanoseconds(first_byte)).expect("times are supported");
         options.set_between_bytes_timeout(nanoseconds(between_bytes)).expect("times are supported");
         get(&url, Some(options))
+    }
+
+    fn post(url: String, size: u32) -> Result<String, String> {
+        let (scheme, authority, path) = parts(&url)?;
+        let request = request(&Method::Post, scheme, authority, path)?;
+        let body = request.body().expect("the first body");
+        let answer = outgoing_handler::handle(request, None).map_err(http_code)?;
+        let stream = body.write().expect("the first stream");
+        let mut left = size as usize;
+        while left > 0 {
+            let piece = left.min(4096);
+            stream.blocking_write_and_flush(&vec![b'x'; piece]).map_err(|error| format!("while writing: {error:?}"))?;
+            left -= piece;
+        }
+        drop(stream);
+        OutgoingBody::finish(body, None).map_err(http_code)?;
+        read(waited_for(&answer)?)
     }
 
     fn request(method: String, scheme: String, authority: String) -> Result<String, String> {
@@ -128,9 +145,15 @@ fn script(variable: &str) -> Result<(), String> {
 }
 
 fn get(url: &str, options: Option<RequestOptions>) -> Result<String, String> {
+    let (scheme, authority, path) = parts(url)?;
+    read(answer(&Method::Get, scheme, authority, path, options)?)
+}
+
+/// The scheme, the authority and the path of a URL.
+fn parts(url: &str) -> Result<(&str, &str, &str), String> {
     let (scheme, rest) = url.split_once("://").ok_or("no scheme")?;
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    read(answer(&Method::Get, scheme, authority, path, options)?)
+    Ok((scheme, authority, path))
 }
 
 fn answer(
@@ -140,6 +163,16 @@ fn answer(
     path: &str,
     options: Option<RequestOptions>,
 ) -> Result<IncomingResponse, String> {
+    let request = request(method, scheme, authority, path)?;
+    waited_for(&outgoing_handler::handle(request, options).map_err(http_code)?)
+}
+
+fn waited_for(answer: &FutureIncomingResponse) -> Result<IncomingResponse, String> {
+    answer.subscribe().block();
+    answer.get().expect("it is there").expect("it is asked for once").map_err(http_code)
+}
+
+fn request(method: &Method, scheme: &str, authority: &str, path: &str) -> Result<OutgoingRequest, String> {
     let request = OutgoingRequest::new(Fields::new());
     let scheme = match scheme {
         "http" => Scheme::Http,
@@ -150,9 +183,7 @@ fn answer(
     request.set_scheme(Some(&scheme)).map_err(|()| "no scheme")?;
     request.set_authority(Some(authority)).map_err(|()| "no authority")?;
     request.set_path_with_query(Some(if path.is_empty() { "/" } else { path })).map_err(|()| "no path")?;
-    let answer = outgoing_handler::handle(request, options).map_err(http_code)?;
-    answer.subscribe().block();
-    answer.get().expect("it is there").expect("it is asked for once").map_err(http_code)
+    Ok(request)
 }
 
 fn read(answer: IncomingResponse) -> Result<String, String> {
