@@ -30,7 +30,7 @@ use crate::values::{Limits, Shape, Value};
 
 use failure::Attempt;
 use handles::Table;
-pub(crate) use handles::{Accessors, OpenHandles, ensure_at_rest};
+pub(crate) use handles::{Accessors, OpenHandles, Replay, ensure_at_rest};
 pub(crate) use linked::{Linked, export_index};
 pub(crate) use shared::{Arguments, CallSlot, Called, SharedLive};
 use typed::{Callee, Prepared};
@@ -63,7 +63,7 @@ pub(crate) struct Setup {
     pub(crate) pre: InstancePre<State>,
     pub(crate) wasi: WasiSpec,
     /// What an instance made from a snapshot has open before any of its code runs.
-    pub(crate) handles: Option<Arc<(Accessors, OpenHandles)>>,
+    pub(crate) handles: Option<Arc<Replay>>,
 }
 
 /// The numbers that hold for one instance.
@@ -207,8 +207,7 @@ impl Live {
         let made = async {
             let instance = pre.instantiate_async(&mut store).await?;
             if let Some(handles) = handles {
-                let (accessors, open) = &**handles;
-                Table { store: &mut store, instance: &instance, accessors }.replay(open).await?;
+                handles.run(&mut store, &instance).await?;
             }
             Ok(instance)
         };

@@ -117,6 +117,7 @@ pub(crate) fn take(building: &mut Building<'_>) -> Result<Taken> {
         })?;
         let open = caught(|| runtime.block_on(live.open_handles(&accessors, kind)));
         let open = open.map_err(|what| format!("`build` left something open that no other instance has: {what}"))?;
+        let component = caught(|| accessor::append_give_all(component, &open.types()))?;
         Ok((component, open))
     });
     Ok(match captured {

@@ -145,7 +145,7 @@ impl State {
             #[cfg(feature = "http")]
             http: wasi::http_context(limits),
             #[cfg(feature = "http")]
-            http_reach: outbound::HttpReach(reach.clone()),
+            http_reach: outbound::HttpReach::new(reach.clone()),
             reach,
             memory: MemoryLimiter::new(max_memory_bytes, limits),
             deadline: Deadline::default(),

@@ -17,7 +17,7 @@ use super::store::{Built, ComponentRecord, Outcome, Store, Timings, link_below};
 use crate::component::{Function, Offer, encode, hollow::hollow, section};
 use crate::engine::EngineKind;
 use crate::error::{Error, ErrorKind, Result, is_out_of_memory};
-use crate::instance::{Accessors, Blueprint, Live, Setup};
+use crate::instance::{Blueprint, Live, Replay, Setup};
 use crate::linker::Linkers;
 use crate::snapshot::{self, Building, Snapshot, Taken};
 use crate::state::{Directory, Output, Scratch, Turns, WasiSpec};
@@ -234,9 +234,9 @@ impl Performing<'_> {
         let verified = self.phase(PreparePhase::Verify, None, || {
             let pre = linkers.get(build.kind)?.instantiate_pre(&component);
             let pre = pre.map_err(|error| Error::internal(format!("it cannot be linked: {error:#}")))?;
-            let accessors = Accessors::find(&component, &snapshot.resources, false)
+            let handles = Replay::find(&component, &snapshot.resources, &snapshot.open)
                 .ok_or_else(|| Error::internal("a function is missing in it"))?;
-            let handles = Some(Arc::new((accessors, snapshot.open.clone())));
+            let handles = Some(Arc::new(handles));
             let blueprint = Arc::new(blueprint(Setup { pre, wasi: wasi.clone(), handles }));
             let silent = Output::new(build.origin.clone(), Arc::new(crate::state::TracingOutput), build.output);
             Handle::current().block_on(Live::start_unentered(blueprint, silent)).map(|_| ())

@@ -39,7 +39,7 @@ pub(crate) use files::{FileRecord, link_below};
 pub(crate) use snapshots::{Built, Kept, Outcome, PrintedLine, SnapshotKey, Taken, Timings};
 
 /// The version of all that is written here. What another version wrote is not found.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 /// What wrote it: another version of this program may know other things, or lay them out differently.
 const WRITER: &str = concat!("wasmhost ", env!("CARGO_PKG_VERSION"));

@@ -8,6 +8,12 @@
 //!  give: func(handle: own<T>) -> u32     both are one core function that returns its argument:
 //!  take: func(number: u32) -> own<T>     what it is given, and what becomes of it, is in the types alone
 //! ```
+//! Once the numbers are known, functions are appended to the snapshot that give a fresh guest all of them, up to
+//! [`MAX_TOGETHER`] in a call:
+//!
+//! ```text
+//!  give-all: func(handle1: own<T1>, handle2: own<T2>, ...) -> bool     whether their numbers are 1, 2, ...
+//! ```
 //! Pure: bytes to bytes.
 
 use std::collections::HashSet;
@@ -50,6 +56,14 @@ pub(crate) fn take(resource: usize) -> String {
     format!("wasmhost-take-{resource}")
 }
 
+/// The most handles that one function gives: what the canonical ABI passes without a memory.
+pub(crate) const MAX_TOGETHER: usize = 16;
+
+/// The name of the function that gives the handles with these numbers, counted in steps of [`MAX_TOGETHER`].
+pub(crate) fn give_all(step: usize) -> String {
+    format!("wasmhost-give-all-{step}")
+}
+
 /// Whether an export is one of these functions.
 pub(crate) fn is_accessor(name: &str) -> bool {
     name.starts_with("wasmhost-give-") || name.starts_with("wasmhost-take-")
@@ -64,19 +78,86 @@ pub(crate) fn append(component: &[u8]) -> Result<Accessible, String> {
     let types =
         Validator::new_with_features(WasmFeatures::all()).validate_all(component).map_err(|error| error.to_string())?;
     let types = types.as_ref();
-    let (mut resources, mut found) = (Vec::new(), HashSet::new());
-    let mut places = Vec::new();
-    for (instance, interface) in imported_instances(component)? {
-        for name in resources_of(types, instance, &mut found) {
-            places.push(instance);
-            resources.push(ImportedResource { interface: interface.clone(), name });
-        }
-    }
+    let (places, resources) = imported_resources(component, types)?.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
     let mut bytes = component.to_vec();
     if !resources.is_empty() {
         append_functions(&mut bytes, types, &resources, &places);
     }
     Ok(Accessible { bytes, resources, may_have_own: may_have_own(component) })
+}
+
+/// Appends functions that give a fresh guest handles of these types, which are numbers among the imported resource types, with
+/// the numbers 1, 2, and so on.
+///
+/// # Errors
+///
+/// What the validator says of a component that is none, and that a type is not imported.
+pub(crate) fn append_give_all(mut component: Vec<u8>, handles: &[usize]) -> Result<Vec<u8>, String> {
+    if handles.is_empty() {
+        return Ok(component);
+    }
+    let types = Validator::new_with_features(WasmFeatures::all())
+        .validate_all(&component)
+        .map_err(|error| error.to_string())?;
+    let types = types.as_ref();
+    let imported = imported_resources(&component, types)?;
+    let steps: Vec<_> = handles.chunks(MAX_TOGETHER).collect();
+
+    let (mut modules, mut instances) = (Vec::new(), InstanceSection::new());
+    for (step, handles) in (0..).zip(&steps) {
+        ModuleSection(&numbers_in_order(step, handles.len())).append_to_component(&mut modules);
+        instances.instantiate(types.module_count() + step, std::iter::empty::<(&str, ModuleArg)>());
+    }
+    let mut aliases = ComponentAliasSection::new();
+    for step in 0..count(&steps) {
+        let instance = types.core_instance_count() + step;
+        aliases.alias(Alias::CoreInstanceExport { instance, kind: ExportKind::Func, name: ONLY });
+    }
+    // The aliases are the first new types; after them each step has those of its handles, and its own.
+    let (mut declared, mut functions, mut exports) =
+        (ComponentTypeSection::new(), CanonicalFunctionSection::new(), ComponentExportSection::new());
+    let mut own = types.component_type_count() + count(handles);
+    let mut alias = types.component_type_count();
+    for (step, handles) in (0..).zip(&steps) {
+        let mut parameters = Vec::new();
+        for (place, resource) in handles.iter().enumerate() {
+            let (instance, resource) = imported.get(*resource).ok_or("a handle is of no imported type")?;
+            aliases.alias(Alias::InstanceExport {
+                instance: *instance,
+                kind: ComponentExportKind::Type,
+                name: &resource.name,
+            });
+            declared.defined_type().own(alias);
+            parameters.push((format!("handle{place}"), ComponentValType::Type(own)));
+            alias += 1;
+            own += 1;
+        }
+        let parameters = parameters.iter().map(|(name, ty)| (name.as_str(), *ty));
+        declared.function().params(parameters).result(Some(ComponentValType::Primitive(PrimitiveValType::Bool)));
+        functions.lift(types.function_count() + step, own, []);
+        own += 1;
+        // Each export is a function of its own too.
+        let function = types.component_function_count() + step;
+        exports.export(give_all(step as usize), ComponentExportKind::Func, function, None);
+    }
+    component.extend(modules);
+    instances.append_to_component(&mut component);
+    aliases.append_to_component(&mut component);
+    declared.append_to_component(&mut component);
+    functions.append_to_component(&mut component);
+    exports.append_to_component(&mut component);
+    Ok(component)
+}
+
+/// The resource types that a component imports, each with the instance that it is of.
+fn imported_resources(component: &[u8], types: TypesRef<'_>) -> Result<Vec<(u32, ImportedResource)>, String> {
+    let (mut resources, mut found) = (Vec::new(), HashSet::new());
+    for (instance, interface) in imported_instances(component)? {
+        for name in resources_of(types, instance, &mut found) {
+            resources.push((instance, ImportedResource { interface: interface.clone(), name }));
+        }
+    }
+    Ok(resources)
 }
 
 /// Whether any part of the component makes handles that no import gave it.
@@ -165,7 +246,7 @@ fn append_functions(bytes: &mut Vec<u8>, types: TypesRef<'_>, resources: &[Impor
     aliases.alias(Alias::CoreInstanceExport {
         instance: types.core_instance_count(),
         kind: ExportKind::Func,
-        name: IDENTITY,
+        name: ONLY,
     });
     for (resource, instance) in resources.iter().zip(places) {
         let (instance, name) = (*instance, resource.name.as_str());
@@ -198,25 +279,44 @@ fn append_functions(bytes: &mut Vec<u8>, types: TypesRef<'_>, resources: &[Impor
     exports.append_to_component(bytes);
 }
 
-fn count(resources: &[ImportedResource]) -> u32 {
-    u32::try_from(resources.len()).unwrap_or(u32::MAX)
+fn count<T>(items: &[T]) -> u32 {
+    u32::try_from(items.len()).unwrap_or(u32::MAX)
 }
 
-const IDENTITY: &str = "identity";
+/// What the only function of a module is called.
+const ONLY: &str = "f";
 
 /// A module with a function that returns its argument.
 fn identity() -> Module {
+    let mut body = Function::new([]);
+    body.instructions().local_get(0).end();
+    module_of(1, &body)
+}
+
+/// A module with a function that tells whether its arguments are the numbers of this step, in their order.
+fn numbers_in_order(step: u32, count: usize) -> Module {
+    let mut body = Function::new([]);
+    let mut instructions = body.instructions();
+    instructions.i32_const(1);
+    for (argument, number) in (0..).zip((1 + step as usize * MAX_TOGETHER..).take(count)) {
+        let number = i32::try_from(number).unwrap_or(i32::MAX);
+        instructions.local_get(argument).i32_const(number).i32_eq().i32_and();
+    }
+    instructions.end();
+    module_of(count, &body)
+}
+
+/// A module with one function, from so many numbers to one.
+fn module_of(parameters: usize, body: &Function) -> Module {
     let mut module = Module::new();
     let mut types = TypeSection::new();
-    types.ty().function([ValType::I32], [ValType::I32]);
+    types.ty().function(std::iter::repeat_n(ValType::I32, parameters), [ValType::I32]);
     let mut functions = FunctionSection::new();
     functions.function(0);
     let mut exports = ExportSection::new();
-    exports.export(IDENTITY, ExportKind::Func, 0);
+    exports.export(ONLY, ExportKind::Func, 0);
     let mut code = CodeSection::new();
-    let mut body = Function::new([]);
-    body.instructions().local_get(0).end();
-    code.function(&body);
+    code.function(body);
     module.section(&types).section(&functions).section(&exports).section(&code);
     module
 }
@@ -257,6 +357,22 @@ mod tests {
             }
         }
         assert!(types.as_ref().component_item_for_export(&give(3)).is_none());
+    }
+
+    #[test]
+    fn handles_are_given_in_steps_of_sixteen() {
+        let component = importing(&[("a:b/c", &["r", "s"]), ("a:b/d", &["t"])]);
+        let with_accessors = append(&component).unwrap().bytes;
+        let handles: Vec<_> = (0..3).cycle().take(35).collect();
+        let given = append_give_all(with_accessors.clone(), &handles).unwrap();
+        let types = Validator::new_with_features(WasmFeatures::all()).validate_all(&given).unwrap();
+        let lengths = (0..4).map(|step| match types.as_ref().component_item_for_export(&give_all(step))?.ty {
+            ComponentEntityType::Func(function) => Some(types.as_ref()[function].params.len()),
+            _ => None,
+        });
+        assert_eq!(lengths.collect::<Vec<_>>(), [Some(16), Some(16), Some(3), None]);
+        assert_eq!(append_give_all(with_accessors.clone(), &[]).unwrap(), with_accessors);
+        append_give_all(with_accessors, &[3]).unwrap_err();
     }
 
     #[test]

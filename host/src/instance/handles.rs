@@ -1,20 +1,23 @@
-//! The numbers that a guest has for its handles: found out when a snapshot is taken, given again to each instance made of it.
+//! The numbers that a guest has for its handles, found out when a snapshot is taken.
 //!
 //! The guest's own table cannot be read from outside. So every number is proven: the handle behind it is taken out of the
 //! table, and has to be one that the host knows. When all of them are out, the table has to be empty: there is room for one
 //! handle more in the whole store, and a handle is given.
 
+mod replay;
+mod together;
 mod tried;
 
 use serde::{Deserialize, Serialize};
 use wasmtime::Store;
-use wasmtime::component::{Component, ComponentExportIndex, Instance, Lift, Lower, Resource};
+use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, Instance, Lift, Lower, Resource};
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, Network};
 
 use crate::component::accessor::{self, ImportedResource};
 use crate::engine::EngineKind;
 use crate::state::{Made, Open, Standard, State, Thing};
+pub(crate) use replay::Replay;
 use tried::Tried;
 
 /// The most handles that are looked for, and numbers that are tried.
@@ -31,17 +34,25 @@ const OF_NOTHING: u32 = u32::MAX;
 pub(crate) struct OpenHandles {
     /// In the order in which they can be made.
     things: Vec<Thing>,
-    /// For each of them, its number in the guest, and the imported type it is of.
-    numbers: Vec<Numbered>,
+    /// What is behind the numbers 1, 2, and so on, up to the last one that the guest has.
+    slots: Vec<Slot>,
 }
 
+/// A place in a guest's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Numbered {
-    number: u32,
+struct Slot {
+    /// The number of the imported type that it is of.
     resource: usize,
+    /// Its place among the things. `None` where the guest has nothing: it is filled and emptied again.
+    thing: Option<usize>,
 }
 
 impl OpenHandles {
+    /// Imported types, by their numbers, of the handles 1, 2, and so on that have to be given.
+    pub(crate) fn types(&self) -> Vec<usize> {
+        self.slots.iter().map(|slot| slot.resource).collect()
+    }
+
     /// What is open, in words; `directory` names a directory by its place.
     pub(crate) fn describe<'a>(&self, directory: impl Fn(usize) -> &'a str) -> Vec<String> {
         let standard = |standard: Standard| match standard {
@@ -164,36 +175,39 @@ impl Table<'_> {
         if open.len() > MAX_HANDLES {
             return Err(format!("{} handles, more than {MAX_HANDLES}", open.len()));
         }
-        let numbers = self.take_all(open).await?;
+        let slots = self.take_all(open).await?;
         self.prove_empty(kind).await?;
-        Ok(OpenHandles { things: open.iter().map(|open| open.thing).collect(), numbers })
+        Ok(OpenHandles { things: open.iter().map(|open| open.thing).collect(), slots })
     }
 
     /// Tries one number after another. Both tables use numbers again that were closed, each in an order of its own, and the
     /// guest's has room for calls under way: nothing follows from the host's numbers.
-    async fn take_all(&mut self, open: &[Open]) -> Result<Vec<Numbered>, String> {
+    async fn take_all(&mut self, open: &[Open]) -> Result<Vec<Slot>, String> {
         let kinds: Vec<_> = open.iter().map(|open| Kind::of_thing(open.thing)).collect();
         let all = self.accessors.all.iter().enumerate();
         let types = all.filter_map(|(resource, accessor)| Some((resource, accessor.kind?)));
         let types: Vec<_> = types.filter(|(_, kind)| kinds.contains(kind)).collect();
-        let mut numbers = vec![None; open.len()];
-        let mut missing = open.len();
+        let mut is_found = vec![false; open.len()];
+        let mut slots = Vec::new();
         for number in (1..).take(MAX_HANDLES) {
-            if missing == 0 {
-                break;
+            if is_found.iter().all(|found| *found) {
+                return Ok(slots);
             }
+            let mut thing = None;
             for (resource, kind) in &types {
                 let taken = self.take(*kind, *resource, number).await.map_err(|error| format!("{error:#}"))?;
                 let Some(rep) = taken else { continue };
                 let known = open.iter().position(|open| open.rep == rep && Kind::of_thing(open.thing) == *kind);
-                let slot = known.and_then(|known| numbers.get_mut(known)).filter(|slot| slot.is_none());
-                *slot.ok_or("a handle of something that is there no more")? =
-                    Some(Numbered { number, resource: *resource });
-                missing -= 1;
+                let new = known.and_then(|known| Some((known, is_found.get_mut(known).filter(|found| !**found)?)));
+                let (known, found) = new.ok_or("a handle of something that is there no more")?;
+                *found = true;
+                thing = Some(Slot { resource: *resource, thing: Some(known) });
                 break;
             }
+            let filler = || types.first().map(|(resource, _)| Slot { resource: *resource, thing: None });
+            slots.extend(thing.or_else(filler));
         }
-        numbers.into_iter().collect::<Option<_>>().ok_or_else(|| "a handle whose number could not be found".to_owned())
+        Err("a handle whose number could not be found".to_owned())
     }
 
     /// Shows that the guest has nothing open any more: there is room for one handle where no more than one may be.
@@ -214,45 +228,6 @@ impl Table<'_> {
         self.accessors.all.iter().enumerate().find_map(|(resource, accessor)| Some((resource, accessor.kind?)))
     }
 
-    /// Gives a fresh guest what another one had open, under the same numbers.
-    ///
-    /// # Errors
-    ///
-    /// A number is another one, or something cannot be made.
-    pub(super) async fn replay(&mut self, open: &OpenHandles) -> wasmtime::Result<()> {
-        let made = self.store.data_mut().make(&open.things)?;
-        let mut all: Vec<_> = made.into_iter().zip(&open.numbers).collect();
-        all.sort_unstable_by_key(|(_, numbered)| numbered.number);
-        let mut fillers = Vec::new();
-        let mut next = 1;
-        for (made, numbered) in all {
-            while next < numbered.number {
-                fillers.push(self.fill(next).await?);
-                next += 1;
-            }
-            self.give_at(numbered.number, numbered.resource, made).await?;
-            next += 1;
-        }
-        for (number, kind, resource) in fillers {
-            let rep = self.take(kind, resource, number).await?;
-            wasmtime::ensure!(rep == Some(OF_NOTHING), "the handle {number} is not the one that was given");
-        }
-        Ok(())
-    }
-
-    async fn fill(&mut self, number: u32) -> wasmtime::Result<(u32, Kind, usize)> {
-        let (resource, kind) =
-            self.filler().ok_or_else(|| wasmtime::format_err!("a gap between handles cannot be filled"))?;
-        self.give_at(number, resource, nothing(kind)).await?;
-        Ok((number, kind, resource))
-    }
-
-    async fn give_at(&mut self, wanted: u32, resource: usize, made: Made) -> wasmtime::Result<()> {
-        let number = self.give(resource, made).await?;
-        wasmtime::ensure!(number == wanted, "a handle has the number {number} and not {wanted}");
-        Ok(())
-    }
-
     async fn give(&mut self, resource: usize, made: Made) -> wasmtime::Result<u32> {
         let index = self.accessor(resource)?.give;
         match made {
@@ -264,22 +239,9 @@ impl Table<'_> {
         }
     }
 
-    /// Takes a handle out of the table, and gives the host's number of what it stood for. `None` where the number is of no
-    /// handle, or of one of another type.
     async fn take(&mut self, kind: Kind, resource: usize, number: u32) -> wasmtime::Result<Option<u32>> {
-        match kind {
-            Kind::Input => self.take_one::<DynInputStream>(resource, number).await,
-            Kind::Output => self.take_one::<DynOutputStream>(resource, number).await,
-            Kind::Directory => self.take_one::<Descriptor>(resource, number).await,
-            Kind::Network => self.take_one::<Network>(resource, number).await,
-            Kind::Pollable => self.take_one::<DynPollable>(resource, number).await,
-        }
-    }
-
-    async fn take_one<T: Send + 'static>(&mut self, resource: usize, number: u32) -> wasmtime::Result<Option<u32>> {
         let index = self.accessor(resource)?.take;
-        let taken: Tried<Resource<T>> = self.call(&index, (number,)).await?;
-        Ok(taken.0.map(|handle| handle.rep()))
+        take(self.store, self.instance, (kind, index), number).await
     }
 
     fn accessor(&self, resource: usize) -> wasmtime::Result<&Accessor> {
@@ -289,13 +251,52 @@ impl Table<'_> {
             .ok_or_else(|| wasmtime::format_err!("no imported type has the number {resource}"))
     }
 
-    async fn call<A, R>(&mut self, index: &ComponentExportIndex, arguments: A) -> wasmtime::Result<R>
-    where
-        A: wasmtime::component::ComponentNamedList + Lower + Send + Sync + 'static,
-        R: Lift + Send + Sync + 'static,
-        (R,): wasmtime::component::ComponentNamedList,
-    {
-        let function = self.instance.get_typed_func::<A, (R,)>(&mut *self.store, index)?;
-        Ok(function.call_async(&mut *self.store, arguments).await?.0)
+    async fn call<A: ComponentNamedList + Lower + Send + Sync + 'static>(
+        &mut self,
+        index: &ComponentExportIndex,
+        arguments: A,
+    ) -> wasmtime::Result<u32> {
+        call(self.store, self.instance, index, arguments).await
     }
+}
+
+/// Takes a handle out of a guest's table, and gives the host's number of what it stood for. `None` where the number is of no
+/// handle, or of one of another type than the function's.
+async fn take(
+    store: &mut Store<State>,
+    guest: &Instance,
+    (kind, function): (Kind, ComponentExportIndex),
+    number: u32,
+) -> wasmtime::Result<Option<u32>> {
+    async fn take_one<T: Send + 'static>(
+        store: &mut Store<State>,
+        guest: &Instance,
+        function: ComponentExportIndex,
+        number: u32,
+    ) -> wasmtime::Result<Option<u32>> {
+        let taken: Tried<Resource<T>> = call(store, guest, &function, (number,)).await?;
+        Ok(taken.0.map(|handle| handle.rep()))
+    }
+    match kind {
+        Kind::Input => take_one::<DynInputStream>(store, guest, function, number).await,
+        Kind::Output => take_one::<DynOutputStream>(store, guest, function, number).await,
+        Kind::Directory => take_one::<Descriptor>(store, guest, function, number).await,
+        Kind::Network => take_one::<Network>(store, guest, function, number).await,
+        Kind::Pollable => take_one::<DynPollable>(store, guest, function, number).await,
+    }
+}
+
+async fn call<A, R>(
+    store: &mut Store<State>,
+    guest: &Instance,
+    function: &ComponentExportIndex,
+    arguments: A,
+) -> wasmtime::Result<R>
+where
+    A: ComponentNamedList + Lower + Send + Sync + 'static,
+    R: Lift + Send + Sync + 'static,
+    (R,): ComponentNamedList,
+{
+    let function = guest.get_typed_func::<A, (R,)>(&mut *store, function)?;
+    Ok(function.call_async(store, arguments).await?.0)
 }

@@ -8,7 +8,7 @@ use super::code::Code;
 use crate::component::Function;
 use crate::engine::Ticker;
 use crate::error::{Error, Result};
-use crate::instance::{Accessors, Blueprint, Bounds, Linked, OpenHandles, Setup};
+use crate::instance::{Blueprint, Bounds, Linked, Replay, Setup};
 use crate::state::{Turns, WasiSpec};
 
 /// A `build` hook, with the interface that exports it, or the root.
@@ -51,16 +51,11 @@ impl Plan {
     /// # Errors
     ///
     /// As [`on`](Self::on).
-    pub(super) fn on_snapshot(
-        &self,
-        code: &Code,
-        wasi: WasiSpec,
-        handles: Arc<(Accessors, OpenHandles)>,
-    ) -> Result<Blueprint> {
+    pub(super) fn on_snapshot(&self, code: &Code, wasi: WasiSpec, handles: Arc<Replay>) -> Result<Blueprint> {
         self.linked(code, wasi, Some(handles))
     }
 
-    fn linked(&self, code: &Code, wasi: WasiSpec, handles: Option<Arc<(Accessors, OpenHandles)>>) -> Result<Blueprint> {
+    fn linked(&self, code: &Code, wasi: WasiSpec, handles: Option<Arc<Replay>>) -> Result<Blueprint> {
         let find = |function: &Arc<Function>| linked(code, self.export.as_deref(), function);
         Ok(Blueprint {
             setup: Setup { pre: code.pre.clone(), wasi, handles },

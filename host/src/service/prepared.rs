@@ -20,7 +20,7 @@ use super::plan::Plan;
 use super::world::World;
 use crate::artifact::{BuildOrder, Built, Digest, FileRecord, Kept, Outcome, SnapshotKey, Store, Taken, Task};
 use crate::error::{Error, Result};
-use crate::instance::{Accessors, Blueprint, OpenHandles};
+use crate::instance::{Blueprint, Replay};
 use crate::state::{Directory, WasiSpec};
 
 /// The directory that `build` writes and everybody after it reads, by its name in the guest.
@@ -55,7 +55,7 @@ enum OnDisk {
 pub(super) enum Ready {
     Snapshot {
         code: Code,
-        handles: Arc<(Accessors, OpenHandles)>,
+        handles: Arc<Replay>,
         kept: Box<Kept>,
     },
     /// `build` runs in each instance.
@@ -223,10 +223,9 @@ impl Build {
         };
         let engine = host.linkers.engines().get(code.kind)?;
         let Some(component) = host.store.map_code(&taken.digest, code.kind, engine) else { return Ok(None) };
-        // Of an instance that starts from it nothing has to be proven.
-        let accessors = Accessors::find(&component, &taken.resources, false)
+        let handles = Replay::find(&component, &taken.resources, &taken.open)
             .ok_or_else(|| Error::internal("a function is missing in the snapshot"))?;
-        let handles = Arc::new((accessors, taken.open.clone()));
+        let handles = Arc::new(handles);
         Ok(Some(Ready::Snapshot { code: Code::link(host, component, code.kind)?, handles, kept: Box::new(kept) }))
     }
 

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, timeout, timeout_at};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -32,7 +33,17 @@ const MAX_FIRST_BYTE: Duration = Duration::from_secs(600);
 const MAX_BETWEEN_BYTES: Duration = Duration::from_secs(300);
 
 /// Sends the requests of one instance.
-pub(in crate::state) struct HttpReach(pub(in crate::state) Arc<Reach>);
+pub(in crate::state) struct HttpReach {
+    reach: Arc<Reach>,
+    /// Made with the first request.
+    unheard: Option<Arc<Unheard>>,
+}
+
+impl HttpReach {
+    pub(in crate::state) fn new(reach: Arc<Reach>) -> Self {
+        Self { reach, unheard: None }
+    }
+}
 
 type Done = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Result<(Response<WasiBody>, Done), Error>;
@@ -44,7 +55,9 @@ impl WasiHttpHooks for HttpReach {
         options: Option<RequestOptions>,
         _: Done,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        let reach = self.0.clone();
+        let reach = self.reach.clone();
+        let unheard = Arc::downgrade(self.unheard.get_or_insert_default());
+        let request = request.map(|body| WasiBody::new(HeardOut { body: Some(body), unheard }));
         Box::new(async move { send(&reach, request, options.unwrap_or_default()).await })
     }
 }
@@ -97,7 +110,6 @@ async fn send(reach: &Reach, mut request: Request<WasiBody>, options: RequestOpt
 
     let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     *request.uri_mut() = Uri::from(path);
-    let request = request.map(|body| WasiBody::new(HeardOut { body: Some(body) }));
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(explain)?;
     let mut connection = Box::pin(connection);
     let first_byte = at_most(options.first_byte_timeout, MAX_FIRST_BYTE);
@@ -202,6 +214,20 @@ async fn connect_to_one(addresses: &[IpAddr], port: u16) -> Result<TcpStream, Er
 struct HeardOut {
     /// `None` once it has ended.
     body: Option<WasiBody>,
+    unheard: Weak<Unheard>,
+}
+
+/// What takes the rest of such bodies. Ends with the instance.
+#[derive(Default)]
+struct Unheard(Mutex<JoinSet<()>>);
+
+impl Unheard {
+    fn take(&self, mut body: WasiBody) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn_on(async move { while let Some(Ok(_)) = body.frame().await {} }, &runtime);
+    }
 }
 
 impl Body for HeardOut {
@@ -228,9 +254,9 @@ impl Body for HeardOut {
 
 impl Drop for HeardOut {
     fn drop(&mut self) {
-        let (Some(mut body), Ok(runtime)) = (self.body.take(), Handle::try_current()) else { return };
-        // Ends with the body, or with the instance that writes it.
-        runtime.spawn(async move { while let Some(Ok(_)) = body.frame().await {} });
+        if let (Some(body), Some(unheard)) = (self.body.take(), self.unheard.upgrade()) {
+            unheard.take(body);
+        }
     }
 }
 
