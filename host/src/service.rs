@@ -127,11 +127,24 @@ impl Host {
     ///
     /// As [`load`](Self::load).
     pub async fn load_source(&self, source: Source) -> Result<App> {
-        let app = load::load(self.of_apps(), source).await?;
-        load::check(&app)?;
+        let app = self.look(source).await?;
         load::prepare(&app).await?;
         self.collect_later();
         Ok(app)
+    }
+
+    /// Loads an app and prepares nothing of it: whoever wants one class alone waits for no other.
+    pub(crate) async fn look(&self, source: Source) -> Result<App> {
+        let app = load::load(self.of_apps(), source).await?;
+        load::check(&app)?;
+        Ok(app)
+    }
+
+    /// Prepares one class of an app.
+    pub(crate) async fn prepare(&self, app: &App, class: &Class) -> Result<()> {
+        load::prepare_class(app, class).await?;
+        self.collect_later();
+        Ok(())
     }
 
     /// Loads an app from the bytes of a component, with the settings it carries itself.

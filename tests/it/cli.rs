@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use wasmhost_tests::{guest, root, run, wasmhost, wasmhost_command};
+use wasmhost_tests::{guest, root, run, text_guest, wasmhost, wasmhost_command};
 
 const BAZ: &str = "examples/parameterized::my-class.baz";
 
@@ -197,6 +197,27 @@ fn manifest(settings: &str) -> (tempfile::TempDir, String) {
     std::fs::write(dir.path().join("wasmhost.toml"), text).unwrap();
     let path = dir.path().to_str().unwrap().to_owned();
     (dir, path)
+}
+
+#[test]
+fn build_runs_for_the_class_that_is_called_and_when_the_call_has_no_mistake() {
+    let spins = tempfile::tempdir().unwrap();
+    let file = spins.path().join("spins.wasm");
+    std::fs::write(&file, text_guest("spins")).unwrap();
+    let settings = format!(
+        "[class.probe.env]\nMODE_BUILD = \"print+image\"\n[component.spins]\nsource = {file:?}\n\
+         [rename]\n\"test:odd/probe\" = \"spins\"\n[class.spins]\nbuild-timeout = \"200ms\"\n"
+    );
+    let (_dir, path) = manifest(&settings);
+    let built = "written by build";
+    let target = format!("{path}::probe.read-file");
+    let help = wasmhost(&["run", &target, "--help"]);
+    assert!(!help.stderr.contains("printed"), "{}", help.stderr);
+    assert!(help.ok().contains("Arguments of read-file"));
+    let error = wasmhost(&["run", &target, "--mode", "a", "--paht", "/image/built.txt"]).failed(2);
+    assert!(error.contains("--paht") && !error.contains("printed"), "{error}");
+    let read = wasmhost(&["run", &target, "--mode", "a", "--path", "/image/built.txt"]);
+    assert!(read.ok().contains(built));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::terminal::{self, Failure, Outcome, say, with_patience};
 use super::{build, context};
 use crate::component::Function;
 use crate::error::{Error, Fault};
-use crate::service::Host;
+use crate::service::{Bound, Host, Main, Method};
 use crate::values::{Shape, Value, json, wave};
 
 pub(super) async fn run(args: RunArgs) -> Outcome {
@@ -20,12 +20,12 @@ pub(super) async fn run(args: RunArgs) -> Outcome {
     let mut interrupts = Interrupts::listen()?;
     let host = context::host(&args.cache, &args.permissions, &args.preparing)?;
     let source = context::source(target.source)?;
+    let loading = format!("loading {}", source.path().display());
     let app = async {
         if !args.no_build {
             build::build(&source).await?;
         }
-        let loading = format!("loading {}", source.path().display());
-        with_patience(&loading, host.load_source(source)).await
+        with_patience(&loading, host.look(source)).await
     };
     let app = tokio::select! {
         biased;
@@ -53,7 +53,16 @@ pub(super) async fn run(args: RunArgs) -> Outcome {
         Ok(Given::Options(options)) => options,
         Err(error) => return Err(with_usage(error)),
     };
-    let Some(called) = interruptible(&host, &mut interrupts, call(&named, &options)).await else {
+    // Mistakes are told before `build` runs for minutes.
+    let given = Call::read(&named, &options).map_err(with_usage)?;
+    if let Named::Method(class, ..) = &named {
+        tokio::select! {
+            biased;
+            prepared = with_patience(&loading, host.prepare(&app, class)) => prepared?,
+            () = interrupts.next() => return Ok(ExitCode::from(INTERRUPTED)),
+        }
+    }
+    let Some(called) = interruptible(&host, &mut interrupts, given.make()).await else {
         return Ok(ExitCode::from(INTERRUPTED));
     };
     // However the call ended, its instance is owed its `exit` if it is still sound.
@@ -85,18 +94,33 @@ fn raw_arguments(words: &[OsString]) -> Result<Vec<String>, Error> {
     words.iter().map(text).collect()
 }
 
-async fn call(named: &Named, given: &[(String, Text)]) -> Result<Value, Error> {
-    match named {
-        Named::Method(class, _, described) => {
-            let (method, limits) = (class.method(&described.name)?, class.limits());
-            let parameters = options::read(class.parameter_signature(), &limits, given)?;
-            let arguments = options::read(method.argument_signature(), &limits, given)?;
-            class.bind_values(parameters)?.call_values(method, arguments).await
+/// A call with all that it is given.
+enum Call<'a> {
+    Method(Bound, Method<'a>, Vec<Value>),
+    Main(&'a Main, Vec<Value>),
+}
+
+impl<'a> Call<'a> {
+    fn read(named: &'a Named, given: &[(String, Text)]) -> Result<Self, Error> {
+        match named {
+            Named::Method(class, _, described) => {
+                let (method, limits) = (class.method(&described.name)?, class.limits());
+                let parameters = options::read(class.parameter_signature(), &limits, given)?;
+                let arguments = options::read(method.argument_signature(), &limits, given)?;
+                Ok(Self::Method(class.bind_values(parameters)?, method, arguments))
+            }
+            Named::Main(main, _) => {
+                Ok(Self::Main(main, options::read(main.argument_signature(), &main.limits(), given)?))
+            }
+            Named::Command(_) => Err(Error::internal("a command takes no typed arguments")),
         }
-        Named::Main(main, _) => {
-            main.call_values(options::read(main.argument_signature(), &main.limits(), given)?).await
+    }
+
+    async fn make(self) -> Result<Value, Error> {
+        match self {
+            Self::Method(bound, method, arguments) => bound.call_values(method, arguments).await,
+            Self::Main(main, arguments) => main.call_values(arguments).await,
         }
-        Named::Command(_) => Err(Error::internal("a command takes no typed arguments")),
     }
 }
 

@@ -56,18 +56,22 @@ pub(super) fn check(app: &App) -> Result<()> {
     Ok(())
 }
 
-/// Sees to it that the code of all classes is there, and runs `build` hooks, so that instances start from what they leave.
+/// Sees to it that the code of a class is there, and runs `build` hooks, so that instances start from what they leave.
+pub(super) async fn prepare_class(app: &App, class: &Class) -> Result<()> {
+    let prepared = &class.inner.pools.keeper().prepared;
+    prepared.ensure().await.map_err(|error| match (error.kind(), app.inner.components.len()) {
+        (ErrorKind::BuildFailed | ErrorKind::MemoryExceeded, 2..) => {
+            let kind = error.kind();
+            error.wrap(kind, &format!("component `{}`", class.inner.component))
+        }
+        _ => error,
+    })
+}
+
+/// The same for all classes.
 pub(super) async fn prepare(app: &App) -> Result<()> {
-    let components = app.inner.components.len();
     for class in app.classes() {
-        let prepared = &class.inner.pools.keeper().prepared;
-        prepared.ensure().await.map_err(|error| match (error.kind(), components) {
-            (ErrorKind::BuildFailed | ErrorKind::MemoryExceeded, 2..) => {
-                let kind = error.kind();
-                error.wrap(kind, &format!("component `{}`", class.inner.component))
-            }
-            _ => error,
-        })?;
+        prepare_class(app, &class).await?;
     }
     // An entrypoint beside classes is compiled when somebody runs it.
     if app.classes().len() == 0 {
