@@ -7,6 +7,7 @@ mod assemble;
 mod names;
 
 use std::fs::Metadata;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::OnceCell;
@@ -17,7 +18,7 @@ use super::code::ComponentCode;
 use super::source::Source;
 use super::{Host, HostInner};
 use crate::artifact::{ComponentRecord, Digest, Order, Task};
-use crate::component::Offer;
+use crate::component::{Offer, encode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::linker;
 use crate::manifest::{ComponentEntry, Section, parse_section};
@@ -71,7 +72,7 @@ pub(super) async fn prepare_class(app: &App, class: &Class) -> Result<()> {
 /// The same for all classes.
 pub(super) async fn prepare(app: &App) -> Result<()> {
     for class in app.classes() {
-        prepare_class(app, &class).await?;
+        prepare_class(app, class).await?;
     }
     // An entrypoint beside classes is compiled when somebody runs it.
     if app.classes().len() == 0 {
@@ -165,6 +166,7 @@ fn read_file(host: &HostInner, entry: &ComponentEntry, name: &str) -> Result<(Di
 
 /// What is known of a component, found out now if it was not before.
 fn examined(host: &HostInner, name: &str, bytes: &[u8]) -> Result<(Digest, ComponentRecord)> {
+    encode::check_outline(bytes, Path::new(name))?;
     let digest = Digest::of(bytes);
     // Also where the rest is known: somebody may have removed them, and what came as bytes comes from nowhere else.
     host.store.keep_bytes(&digest, bytes).map_err(|error| Error::io(format!("the cache, for `{name}`"), error))?;
