@@ -36,6 +36,9 @@ pub(crate) use output::{Output, TracingOutput};
 pub(crate) use turn::{Turn, Turns};
 pub(crate) use wasi::{Directory, Stdio, TMP, Tmp, WasiSpec};
 
+/// Room for handles that a store begins with: standard streams, what waits for them, and a few directories.
+const USUAL_HANDLES: usize = 8;
+
 /// The data of one store.
 pub struct State {
     wasi: WasiCtx,
@@ -134,7 +137,7 @@ impl State {
     ) -> crate::error::Result<Store<Self>> {
         let reach = outbound::Reach::new(spec.outbound.clone(), output.clone());
         let streams = spec.notes_streams.then(Streams::default);
-        let mut table = ResourceTable::new();
+        let mut table = ResourceTable::with_capacity(USUAL_HANDLES);
         table.set_max_capacity(limits.max_handles);
         let mut state = Self {
             wasi: spec.context(&output, limits, streams.as_ref(), &reach)?,
