@@ -163,7 +163,7 @@ fn read_file(host: &HostInner, entry: &ComponentEntry, name: &str) -> Result<(Di
 fn examined(host: &HostInner, name: &str, bytes: &[u8]) -> Result<(Digest, ComponentRecord)> {
     let digest = Digest::of(bytes);
     // Also where the rest is known: somebody may have removed them, and what came as bytes comes from nowhere else.
-    host.store.keep_bytes(&digest, bytes).map_err(|error| Error::io(format!("the cache, for `{name}`"), error))?;
+    host.store.keep_bytes(&digest, bytes).map_err(|error| host.store.failed(name, error))?;
     if let Some(record) = host.store.component(&digest) {
         return Ok((digest, record));
     }
