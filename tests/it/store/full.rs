@@ -58,19 +58,14 @@ impl Drop for Disk {
     }
 }
 
-/// The program, calling the class that has a snapshot.
-fn calls(cache: &Path, target: &str) -> Command {
-    let mut command = wasmhost_command();
-    command.args(["run", "--no-build", "--cache-dir"]).arg(cache).args([target, "--mode", "a"]);
-    command
-}
-
 fn target(host: &TestHost) -> String {
     format!("{}::read-file", host.manifest("hooks", BUILD).display())
 }
 
+/// The program, reading what `build` wrote.
 fn reads(cache: &Path, target: &str) -> Command {
-    let mut command = calls(cache, target);
+    let mut command = wasmhost_command();
+    command.args(["run", "--no-build", "--cache-dir"]).arg(cache).args([target, "--mode", "a"]);
     command.args(["--path", "/image/built.txt"]);
     command
 }
