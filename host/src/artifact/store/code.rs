@@ -7,6 +7,7 @@ use std::hash::{Hash, Hasher};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -69,7 +70,7 @@ impl Store {
         if record.engine != kind || FileRecord::of_reader(&mut file, &self.secret)? != record.code {
             return Err(damaged("its digest is not the recorded one"));
         }
-        map(engine, &file, path).map_err(|error| io::Error::other(format!("{error:#}")))
+        map(engine, &file, path).map_err(of_engine)
     }
 
     /// Keeps what was compiled; gives how many bytes that are.
@@ -107,6 +108,13 @@ impl Store {
         let path = self.root.join(DIR).join(stem);
         (path.with_extension(CODE), path.with_extension("json"))
     }
+}
+
+/// What the engine says, as the system said it if it did.
+fn of_engine(error: wasmtime::Error) -> io::Error {
+    let of_system = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+    let errno = of_system.or_else(|| error.downcast_ref::<Errno>().map(|errno| errno.raw_os_error()));
+    errno.map_or_else(|| io::Error::other(format!("{error:#}")), io::Error::from_raw_os_error)
 }
 
 /// A hasher for names on disk: the standard library's may change with each release.
