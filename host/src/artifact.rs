@@ -17,12 +17,14 @@ mod digest;
 mod order;
 mod perform;
 mod store;
+mod turn;
 
 pub(crate) use digest::Digest;
 pub(crate) use order::{BuildOrder, Event, Listener, Order, Task};
 pub(crate) use perform::{IMAGE, Site, perform};
 pub(crate) use store::{
-    Built, Collected, ComponentRecord, FileRecord, Kept, Outcome, PrintedLine, SnapshotKey, Store, Taken,
+    Built, Collected, ComponentRecord, FileRecord, Kept, Outcome, PrintedLine, SnapshotKey, Store, Taken, is_lost,
 };
+pub(crate) use turn::turn;
 
 pub use order::PreparePhase;

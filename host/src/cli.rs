@@ -73,7 +73,7 @@ fn runtime(verb: &Verb) -> std::io::Result<tokio::runtime::Runtime> {
         }
     }
     if let Verb::Prepare = verb {
-        builder.worker_threads(PREPARE_WORKERS);
+        builder.worker_threads(PREPARE_WORKERS).thread_keep_alive(Duration::MAX);
     }
     builder.enable_all().build()
 }

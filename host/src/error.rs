@@ -3,6 +3,7 @@
 //! Every way in (library, shell, later HTTP) prints the same shape from it, see [`Error::to_json`]. This module knows no
 //! wasmtime and no transport: HTTP statuses and exit codes are only numbers in the table of [`ErrorKind`].
 
+use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
@@ -19,6 +20,14 @@ const OUT_OF_MEMORY: [&str; 5] = [
 /// Whether somebody else's words tell of want of memory, which passes.
 pub(crate) fn is_out_of_memory(words: &str) -> bool {
     OUT_OF_MEMORY.iter().any(|of_memory| words.contains(of_memory))
+}
+
+/// What a panic over somebody's bytes is told as: `what`, and want of memory where it was that, for it passes.
+pub(crate) fn of_panic(what: &str, panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let words = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
+    let of_memory = OUT_OF_MEMORY.iter().find(|of_memory| words.contains(**of_memory));
+    of_memory.map_or_else(|| what.to_owned(), |of_memory| format!("{what}: {of_memory}"))
 }
 
 /// A result whose error is [`Error`].

@@ -23,7 +23,7 @@ use crate::artifact::PreparePhase;
 use crate::component::Function;
 use crate::component::accessor::{self, Accessible, ImportedResource};
 use crate::engine::EngineKind;
-use crate::error::Result;
+use crate::error::{Result, of_panic};
 use crate::instance::{Accessors, Blueprint, Linked, Live, OpenHandles, Setup, ensure_at_rest};
 use crate::state::{Output, State, WasiSpec};
 use access::Access;
@@ -149,5 +149,5 @@ fn instrumented_blueprint(
 /// Runs what may panic over somebody's bytes.
 fn caught<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     // Whatever a panic leaves half done is thrown away with what it was made of.
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("the snapshotter failed on it".to_owned()))
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(of_panic("the snapshotter failed on it", &*panic)))
 }

@@ -2,6 +2,9 @@
 //! as what it left is there somewhere, and the damage is noticed.
 
 mod damage;
+mod full;
+mod places;
+mod wants;
 
 use std::fs;
 use std::io::Write as _;

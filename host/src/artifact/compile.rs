@@ -7,7 +7,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::engine::EngineKind;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, of_panic};
 
 /// Compiles a component. Blocks for seconds when it is large.
 ///
@@ -21,7 +21,7 @@ pub(crate) fn compile(engine: &Engine, bytes: &[u8], name: &str) -> Result<Compo
     let reason = match compiled {
         Ok(Ok(component)) => return Ok(component),
         Ok(Err(error)) => format!("{error:#}"),
-        Err(_) => "the compiler failed on it".to_owned(),
+        Err(panic) => of_panic("the compiler failed on it", &*panic),
     };
     // What a pool has no room for is told with its number by the engine, and by nobody with the setting.
     let setting = if reason.contains("in the pooling allocator") { "; the setting is `max-parts`" } else { "" };

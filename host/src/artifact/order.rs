@@ -52,6 +52,8 @@ pub(crate) struct BuildOrder {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum PreparePhase {
+    /// Waiting for another process, or another host, that does the same.
+    Wait,
     /// Finding out what a component offers and needs.
     Examine,
     /// Compiling a component as it came.
@@ -74,6 +76,7 @@ impl PreparePhase {
     /// What is done, in words: `compiling`.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Wait => "waiting for another process that prepares it",
             Self::Examine => "examining",
             Self::Compile => "compiling",
             Self::Instrument => "instrumenting",

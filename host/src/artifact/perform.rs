@@ -13,7 +13,7 @@ use wasmtime::component::Component;
 use super::Digest;
 use super::compile::{compile, engine_kind};
 use super::order::{BuildOrder, Event, Listener, Order, PreparePhase, Printing, Task};
-use super::store::{Built, ComponentRecord, Outcome, Store, Timings, link_below};
+use super::store::{Built, ComponentRecord, Outcome, Store, Timings, is_lost, link_below};
 use crate::component::{Function, Offer, encode, hollow::hollow, section};
 use crate::engine::EngineKind;
 use crate::error::{Error, ErrorKind, Result, is_out_of_memory};
@@ -34,7 +34,8 @@ pub(crate) struct Site {
     pub(crate) stop: CancellationToken,
 }
 
-/// Carries out an order. Blocks for as long as it takes: call it off the runtime's workers, on a thread of the runtime.
+/// Carries out an order, whose [`turn`](super::turn::turn) it is. Blocks for as long as it takes: call it off the runtime's
+/// workers, on a thread of the runtime.
 ///
 /// # Errors
 ///
@@ -85,7 +86,7 @@ impl Performing<'_> {
         let Site { store, linkers, .. } = self.site;
         let digest = &self.order.component;
         let engine = linkers.engines().get(kind)?;
-        if store.has_code(digest, kind, engine).is_some() {
+        if store.has_code(digest, kind, engine).map_err(|error| self.of_store(error))?.is_some() {
             return Ok(());
         }
         let bytes = self.component()?;
@@ -96,14 +97,14 @@ impl Performing<'_> {
 
     fn build(&self, build: &BuildOrder) -> Result<()> {
         let store = &self.site.store;
-        // Of several processes that want the same one does it, and the others find it.
-        let _alone = store.building(&build.key).map_err(|error| self.of_store(error))?;
-        if let Some(built) = store.built(&build.key).filter(|_| !build.again) {
+        // Of several processes that want the same one did it, and the others find it.
+        let built = store.built(&build.key).map_err(|error| self.of_store(error))?;
+        if let Some(built) = built.filter(|_| !build.again) {
             match built.outcome {
                 Outcome::Refused(_) => return self.compile_as_it_came(build.kind),
                 Outcome::Taken(taken) => match self.compile_again(build, &taken) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    Err(error) if is_lost(&error) => {
                         tracing::warn!(%error, "a snapshot was damaged in more than one place: `build` runs again");
                         store.forget_built(&build.key);
                     }
@@ -122,7 +123,7 @@ impl Performing<'_> {
             Err(error) => return Ok(Err(error)),
         };
         let kept = store.take_into_use(&build.key, taken)?;
-        if store.has_code(&taken.digest, build.kind, engine).is_some() {
+        if store.has_code(&taken.digest, build.kind, engine)?.is_some() {
             return Ok(Ok(()));
         }
         let bytes = store.snapshotted(&kept)?;
@@ -138,7 +139,7 @@ impl Performing<'_> {
         let nothing = store.staging_dir("nothing-").map_err(|error| self.of_store(error))?;
         let mut wasi = world_of_build(&build.wasi, image.path(), nothing.path());
         if let Some(tmp) = &mut wasi.tmp {
-            tmp.scratch = Scratch::new(Some(store.staging_home().to_owned()));
+            tmp.scratch = Scratch::new(store.staging_home().map(Path::to_owned));
         }
         let printing = Arc::new(Printing::new(self.site.listener.clone()));
         let output = Output::new(build.origin.clone(), printing.clone(), build.output);
@@ -275,7 +276,7 @@ impl Performing<'_> {
     }
 
     fn of_store(&self, error: io::Error) -> Error {
-        Error::internal(format!("the cache, for `{}`: {error}", self.order.name))
+        self.site.store.failed(&self.order.name, error)
     }
 
     fn phase<T>(&self, phase: PreparePhase, bytes: Option<u64>, work: impl FnOnce() -> T) -> T {

@@ -13,6 +13,7 @@
 //! the disk, records last: a reader finds all of a thing or none of it. What does not match its record is set aside and made
 //! again from what it came from.
 
+mod building;
 mod code;
 mod collect;
 mod components;
@@ -33,10 +34,11 @@ use crate::error::{Error, Result};
 use secret::Secret;
 use staging::Staging;
 
+pub(crate) use building::Building;
 pub(crate) use collect::Collected;
 pub(crate) use components::ComponentRecord;
 pub(crate) use files::{FileRecord, link_below};
-pub(crate) use snapshots::{Built, Kept, Outcome, PrintedLine, SnapshotKey, Taken, Timings};
+pub(crate) use snapshots::{Built, Kept, Outcome, PrintedLine, SnapshotKey, Taken, Timings, is_lost};
 
 /// The version of all that is written here. What another version wrote is not found.
 const FORMAT: u32 = 5;
@@ -61,7 +63,7 @@ impl Store {
     /// A directory or the secret cannot be read or made.
     pub(crate) fn open(root: &Path) -> Result<Self> {
         let dir = root.join("artifacts");
-        let failed = |error| Error::io(format!("cache directory `{}`", dir.display()), error);
+        let failed = |error| Error::io(format!("cache directory `{}`", dir.display()), with_setting(error));
         Self::open_at(dir.clone()).map_err(failed)
     }
 
@@ -94,17 +96,25 @@ impl Store {
         self.root.parent().unwrap_or(&self.root)
     }
 
-    /// A directory in the staging area of this process, on the same file system as everything else.
+    /// What went wrong in here, while something was done with the component of this name.
+    pub(crate) fn failed(&self, name: &str, error: io::Error) -> Error {
+        Error::internal(format!("cache directory `{}`, for `{name}`: {}", self.root.display(), with_setting(error)))
+    }
+
+    /// A directory in the staging area of this process; where there is no room in the store, among the system's temporary ones.
     ///
     /// # Errors
     ///
     /// It cannot be made.
     pub(crate) fn staging_dir(&self, prefix: &str) -> io::Result<tempfile::TempDir> {
-        self.staging.dir(prefix)
+        match self.staging.dir(prefix) {
+            Err(error) if files::is_full(&error) => files::private_temporary(&format!("wasmhost-{prefix}")),
+            dir => dir,
+        }
     }
 
-    /// The staging area of this process: removed with it, or by the next one.
-    pub(crate) fn staging_home(&self) -> &Path {
+    /// The staging area of this process: removed with it, or by the next one. There may be no room for one.
+    pub(crate) fn staging_home(&self) -> Option<&Path> {
         self.staging.home()
     }
 
@@ -113,6 +123,14 @@ impl Store {
         let text = serde_json::to_vec(&(FORMAT, WRITER, of)).map_err(io::Error::other)?;
         Ok(self.secret.keyed(&text).to_hex().to_string())
     }
+}
+
+/// The same failure with what helps where there is no room.
+fn with_setting(error: io::Error) -> io::Error {
+    if !files::is_full(&error) {
+        return error;
+    }
+    io::Error::new(error.kind(), format!("{error}; the setting is `cache-dir`"))
 }
 
 impl std::fmt::Debug for Store {

@@ -7,7 +7,10 @@ use crate::error::Error;
 use crate::service::carry_out;
 
 pub(super) async fn prepare() -> Outcome {
-    let carried_out = tokio::task::spawn_blocking(carry_out).await;
-    carried_out.map_err(|error| Error::internal(format!("preparing a component failed: {error}")))??;
+    // Files of guests are read and written on such a thread, and whoever waits for one that there is no memory for waits for
+    // ever: it is made before memory is limited, and stays.
+    let made = tokio::task::spawn_blocking(|| ()).await;
+    made.map_err(|error| Error::internal(format!("a thread for files could not be made: {error}")))?;
+    tokio::task::block_in_place(carry_out)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -40,7 +40,12 @@ impl PrepareListener for Progress {
         let bytes = event.bytes.map(|bytes| format!(" ({})", HumanBytes(bytes))).unwrap_or_default();
         let what = format!("{name}: {}{bytes}", event.phase.as_str());
         if !std::io::stderr().is_terminal() {
-            if let Some(took) = event.took.filter(|took| *took >= WORTH_A_LINE) {
+            if event.phase == PreparePhase::Wait {
+                // Nobody knows how long that is.
+                if event.took.is_none() {
+                    say(&what);
+                }
+            } else if let Some(took) = event.took.filter(|took| *took >= WORTH_A_LINE) {
                 say(&format!("{what}: {:.1} s", took.as_secs_f64()));
             }
             return;

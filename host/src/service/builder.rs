@@ -59,8 +59,8 @@ impl HostBuilder {
             Some(dir) => Store::open(dir)?,
             None => Store::temporary()?,
         };
-        let below = self.config.scratch_dir.clone().unwrap_or_else(|| store.staging_home().to_owned());
-        let scratch = Scratch::new(Some(below));
+        let below = self.config.scratch_dir.clone().or_else(|| store.staging_home().map(ToOwned::to_owned));
+        let scratch = Scratch::new(below);
         let budget = Budget::new(self.pool_limits());
         let inner = HostInner {
             config: self.config,

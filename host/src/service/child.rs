@@ -132,7 +132,8 @@ impl Child {
                 let wants_memory = match error.kind() {
                     // Where none of the guest's own limits is named it is that of the process.
                     ErrorKind::MemoryExceeded => error.setting().is_none(),
-                    ErrorKind::BadRequest | ErrorKind::Internal => {
+                    // Nothing is entered here: an instance could not be made.
+                    ErrorKind::BadRequest | ErrorKind::Internal | ErrorKind::EnterFailed => {
                         is_out_of_memory(error.message()) || is_out_of_memory(&last_words)
                     }
                     _ => false,

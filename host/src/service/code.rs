@@ -1,5 +1,6 @@
 //! The code of a component as it came: on disk when the app is loaded, mapped when the first instance needs it.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
@@ -55,7 +56,7 @@ impl ComponentCode {
         }
         self.blocking(|code, host| {
             let engine = host.linkers.engines().get(code.kind)?;
-            match host.store.has_code(&code.digest, code.kind, engine) {
+            match code.of_store(host, host.store.has_code(&code.digest, code.kind, engine))? {
                 Some(_) => Ok(()),
                 None => code.perform(host, Task::Compile(code.kind)),
             }
@@ -76,15 +77,20 @@ impl ComponentCode {
 
     fn map(&self, host: &HostInner, digest: &Digest) -> Result<Code> {
         let engine = host.linkers.engines().get(self.kind)?;
-        let component = match host.store.map_code(digest, self.kind, engine) {
+        let component = match self.of_store(host, host.store.map_code(digest, self.kind, engine))? {
             Some(component) => component,
             None => {
                 self.perform(host, Task::Compile(self.kind))?;
-                let mapped = host.store.map_code(digest, self.kind, engine);
-                mapped.ok_or_else(|| Error::internal("the code of a component is gone right after it was written"))?
+                let mapped = self.of_store(host, host.store.map_code(digest, self.kind, engine));
+                mapped?.ok_or_else(|| Error::internal("the code of a component is gone right after it was written"))?
             }
         };
         Code::link(host, component, self.kind)
+    }
+
+    /// What the store gave, or what went wrong there.
+    pub(super) fn of_store<T>(&self, host: &HostInner, given: io::Result<T>) -> Result<T> {
+        given.map_err(|error| host.store.failed(&self.name, error))
     }
 
     /// Has something done with the component. Blocks.

@@ -194,7 +194,7 @@ impl ComponentReport {
             size_bytes,
             digest: code.digest.to_string(),
             engine: code.kind.as_str(),
-            code_bytes: engine.and_then(|engine| host.inner.store.has_code(&code.digest, code.kind, engine)),
+            code_bytes: engine.and_then(|engine| host.inner.store.has_code(&code.digest, code.kind, engine).ok()?),
             imports: imports
                 .map(|import| ImportReport { name: import.name.clone(), provided: import.provided })
                 .collect(),

@@ -169,7 +169,7 @@ fn examined(host: &HostInner, name: &str, bytes: &[u8]) -> Result<(Digest, Compo
     encode::check_outline(bytes, Path::new(name))?;
     let digest = Digest::of(bytes);
     // Also where the rest is known: somebody may have removed them, and what came as bytes comes from nowhere else.
-    host.store.keep_bytes(&digest, bytes).map_err(|error| Error::io(format!("the cache, for `{name}`"), error))?;
+    host.store.keep_bytes(&digest, bytes).map_err(|error| host.store.failed(name, error))?;
     if let Some(record) = host.store.component(&digest) {
         return Ok((digest, record));
     }

@@ -18,7 +18,7 @@ use super::HostInner;
 use super::code::{Code, ComponentCode};
 use super::plan::Plan;
 use super::world::World;
-use crate::artifact::{BuildOrder, Built, Digest, FileRecord, Kept, Outcome, SnapshotKey, Store, Taken, Task};
+use crate::artifact::{BuildOrder, Built, Digest, FileRecord, Kept, Outcome, SnapshotKey, Store, Taken, Task, is_lost};
 use crate::error::{Error, Result};
 use crate::instance::{Blueprint, Replay};
 use crate::state::{Directory, WasiSpec};
@@ -128,7 +128,7 @@ pub(super) fn image_of_its_own(store: &Store) -> Result<Directory> {
 impl Build {
     /// What came of the hooks, as far as the records tell.
     pub(super) fn built(&self) -> Option<Built> {
-        self.code.host.upgrade()?.store.built(&self.order.key)
+        self.code.host.upgrade()?.store.built(&self.order.key).ok()?
     }
 
     async fn ensure(self: &Arc<Self>) -> Result<()> {
@@ -140,13 +140,14 @@ impl Build {
             let key = &build.order.key;
             if host.config.rebuild && host.is_first_rebuild(key) {
                 let again = BuildOrder { again: true, ..build.order.clone() };
-                code.perform(host, Task::Build(Box::new(again)))?;
+                // Who asks once more after a failure means the same.
+                code.perform(host, Task::Build(Box::new(again))).inspect_err(|_| host.forget_rebuild(key))?;
             }
-            match host.store.built(key) {
+            match code.of_store(host, host.store.built(key))? {
                 Some(built) => Ok((build.on_disk(&built.outcome, code, host)?, Some(built))),
                 None => {
                     build.perform(code, host)?;
-                    Ok((OnDisk::Code, host.store.built(key)))
+                    Ok((OnDisk::Code, code.of_store(host, host.store.built(key))?))
                 }
             }
         });
@@ -168,10 +169,13 @@ impl Build {
     fn on_disk(&self, outcome: &Outcome, code: &ComponentCode, host: &HostInner) -> Result<OnDisk> {
         let engine = host.linkers.engines().get(code.kind)?;
         Ok(match outcome {
-            Outcome::Taken(taken) if host.store.has_code(&taken.digest, code.kind, engine).is_none() => {
-                OnDisk::SnapshotAlone
+            Outcome::Taken(taken) => {
+                match code.of_store(host, host.store.has_code(&taken.digest, code.kind, engine))? {
+                    Some(_) => OnDisk::Code,
+                    None => OnDisk::SnapshotAlone,
+                }
             }
-            _ => OnDisk::Code,
+            Outcome::Refused(_) => OnDisk::Code,
         })
     }
 
@@ -193,7 +197,8 @@ impl Build {
         let key = &self.order.key;
         let mut performed = false;
         loop {
-            let found = match host.store.built(key).map(|built| built.outcome) {
+            let built = code.of_store(host, host.store.built(key))?;
+            let found = match built.map(|built| built.outcome) {
                 None => None,
                 Some(Outcome::Refused(reason)) => {
                     self.tell_fallback(&reason);
@@ -216,13 +221,15 @@ impl Build {
     fn mapped(&self, taken: &Taken, code: &ComponentCode, host: &HostInner) -> Result<Option<Ready>> {
         let kept = match host.store.take_into_use(&self.order.key, taken) {
             Ok(kept) => kept,
-            Err(error) => {
+            Err(error) if is_lost(&error) => {
                 tracing::warn!(%error, "a snapshot cannot be used");
                 return Ok(None);
             }
+            Err(error) => return code.of_store(host, Err(error)),
         };
         let engine = host.linkers.engines().get(code.kind)?;
-        let Some(component) = host.store.map_code(&taken.digest, code.kind, engine) else { return Ok(None) };
+        let mapped = code.of_store(host, host.store.map_code(&taken.digest, code.kind, engine))?;
+        let Some(component) = mapped else { return Ok(None) };
         let handles = Replay::find(&component, &taken.resources, &taken.open)
             .ok_or_else(|| Error::internal("a function is missing in the snapshot"))?;
         let handles = Arc::new(handles);

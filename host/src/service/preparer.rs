@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::HostInner;
 use super::child::Child;
-use crate::artifact::{Event, Listener, Order, PreparePhase, Site, SnapshotKey, perform};
+use crate::artifact::{Event, Listener, Order, PreparePhase, Site, SnapshotKey, perform, turn};
 use crate::error::Result;
 use crate::state::{GuestOutput, OutputLine, OutputStream};
 
 /// What one process that prepares a component may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrepareLimits {
-    /// From its start to its end. Default 10 minutes.
+    /// From its start to its end, without what it waits for others that do the same. Default 10 minutes.
     pub time: Duration,
     /// Of all its threads together. Default 10 minutes: a Python guest takes 20 to 40 seconds.
     pub cpu_time: Duration,
@@ -82,11 +82,16 @@ impl HostInner {
         self.preparer.rebuilt.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone())
     }
 
+    /// Takes that back: it was not made again.
+    pub(super) fn forget_rebuild(&self, key: &SnapshotKey) {
+        self.preparer.rebuilt.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
     /// Has an order carried out. Blocks for as long as it takes: call it off the runtime's workers, on a thread of the runtime.
     ///
     /// # Errors
     ///
-    /// As [`perform`]; from a child also `build-failed` and `memory-exceeded` for its limits.
+    /// As [`turn`] and [`perform`]; from a child also `build-failed` and `memory-exceeded` for its limits.
     pub(super) fn perform(&self, order: &Order) -> Result<()> {
         let listener = Arc::new(Relay {
             component: order.name.clone(),
@@ -94,6 +99,8 @@ impl HostInner {
             output: self.output.0.clone(),
         });
         let stop = self.drain.stop_token().clone();
+        // Held by this process, whoever does the work: the limits of a child are for what it does, not for what it waits for.
+        let _turn = turn(order, &self.store, &*listener, &stop)?;
         match &self.preparer.mode {
             PrepareMode::InProcess => {
                 perform(order, &Site { store: self.store.clone(), linkers: self.linkers.clone(), listener, stop })

@@ -1,17 +1,18 @@
 //! Compiled code, for one engine each: hashed through the descriptor that is then mapped.
 //!
-//! Nothing here can make a load fail: the answer to any trouble is to compile again.
+//! The answer to any trouble is to compile again, unless it is this process that cannot read: then compiling would not help.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::files::{FileRecord, damaged, sync_dir};
+use super::files::{FileRecord, damaged, give_name, is_damage, is_passing};
 use super::{FORMAT, Store};
 use crate::artifact::Digest;
 use crate::engine::EngineKind;
@@ -28,34 +29,40 @@ struct Record {
 
 impl Store {
     /// The bytes of a component's compiled code, if its record says that it is there. Nothing is verified yet.
-    pub(crate) fn has_code(&self, digest: &Digest, kind: EngineKind, engine: &Engine) -> Option<u64> {
+    ///
+    /// # Errors
+    ///
+    /// This process cannot read now.
+    pub(crate) fn has_code(&self, digest: &Digest, kind: EngineKind, engine: &Engine) -> io::Result<Option<u64>> {
         let (file, record) = self.code_paths(digest, kind, engine);
-        let record: Record = self.read_record(WHAT, &record)?;
-        let length = fs::metadata(file).ok()?.len();
-        (length == record.code.length_bytes).then_some(length)
+        let record: Option<Record> = self.read_record(WHAT, &record)?;
+        let length = fs::metadata(file).ok().filter(Metadata::is_file).map(|metadata| metadata.len());
+        Ok(length.filter(|length| record.is_some_and(|record| record.code.length_bytes == *length)))
     }
 
     /// A component compiled earlier by an engine just like this one, if its file is what its record says.
-    pub(crate) fn map_code(&self, digest: &Digest, kind: EngineKind, engine: &Engine) -> Option<Component> {
+    ///
+    /// # Errors
+    ///
+    /// This process cannot read now.
+    pub(crate) fn map_code(&self, digest: &Digest, kind: EngineKind, engine: &Engine) -> io::Result<Option<Component>> {
         let (file, record) = self.code_paths(digest, kind, engine);
-        let record: Record = self.read_record(WHAT, &record)?;
+        let Some(record) = self.read_record::<Record>(WHAT, &record)? else { return Ok(None) };
         match self.verify_and_map(&file, &record, kind, engine) {
             Ok(component) => {
                 super::collect::note_use(&file);
-                Some(component)
+                return Ok(Some(component));
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) if error.kind() != io::ErrorKind::InvalidData => {
-                // It may be a passing trouble of this process, and others use it.
-                tracing::warn!(file = %file.display(), %error, "compiled code cannot be used: it is compiled again");
-                None
-            }
-            Err(error) => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if is_passing(&error) => return Err(error),
+            Err(error) if is_damage(&error) => {
                 tracing::warn!(file = %file.display(), %error, "compiled code was damaged: it is set aside and compiled again");
                 super::sealed::set_aside(&file);
-                None
             }
+            // It may be a trouble of this process alone, and others use it.
+            Err(error) => tracing::warn!(file = %file.display(), %error, "compiled code cannot be used"),
         }
+        Ok(None)
     }
 
     fn verify_and_map(&self, path: &Path, record: &Record, kind: EngineKind, engine: &Engine) -> io::Result<Component> {
@@ -63,7 +70,7 @@ impl Store {
         if record.engine != kind || FileRecord::of_reader(&mut file, &self.secret)? != record.code {
             return Err(damaged("its digest is not the recorded one"));
         }
-        map(engine, &file, path).map_err(|error| io::Error::other(format!("{error:#}")))
+        map(engine, &file, path).map_err(of_engine)
     }
 
     /// Keeps what was compiled; gives how many bytes that are.
@@ -82,11 +89,13 @@ impl Store {
         let code = component.serialize().map_err(|error| io::Error::other(format!("{error:#}")))?;
         let mut file = self.staging.file()?;
         file.write_all(&code)?;
-        file.as_file().sync_all()?;
-        file.persist(&path)?;
-        sync_dir(&self.root.join(DIR))?;
+        give_name(file, &path)?;
         // The record last: code without one does not exist for a reader.
-        self.write_record(WHAT, &record, &Record { engine: kind, code: FileRecord::of_bytes(&code, &self.secret) })?;
+        let code_record = Record { engine: kind, code: FileRecord::of_bytes(&code, &self.secret) };
+        self.write_record(WHAT, &record, &code_record).inspect_err(|_| {
+            // Where it is full nobody needs what nobody can find.
+            let _ = fs::remove_file(&path);
+        })?;
         Ok(code.len() as u64)
     }
 
@@ -99,6 +108,13 @@ impl Store {
         let path = self.root.join(DIR).join(stem);
         (path.with_extension(CODE), path.with_extension("json"))
     }
+}
+
+/// What the engine says, as the system said it if it did.
+fn of_engine(error: wasmtime::Error) -> io::Error {
+    let of_system = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+    let errno = of_system.or_else(|| error.downcast_ref::<Errno>().map(|errno| errno.raw_os_error()));
+    errno.map_or_else(|| io::Error::other(format!("{error:#}")), io::Error::from_raw_os_error)
 }
 
 /// A hasher for names on disk: the standard library's may change with each release.

@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::files::is_full;
 use super::snapshots::SnapshotKey;
 use super::{Store, code, components, snapshots, sources};
 
@@ -54,7 +55,11 @@ impl Store {
         if !is_due {
             return Ok(None);
         }
-        File::create(&mark)?.set_modified(SystemTime::now())?;
+        match File::create(&mark).and_then(|mark| mark.set_modified(SystemTime::now())) {
+            // All the more.
+            Err(error) if is_full(&error) => {}
+            marked => marked?,
+        }
         self.collect(max_bytes).map(Some)
     }
 
@@ -79,6 +84,7 @@ impl Store {
                 collected.bytes += thing.bytes;
             }
         }
+        collected.things += self.remove_idle_locks()?;
         Ok(collected)
     }
 
@@ -128,10 +134,13 @@ impl Store {
     fn snapshots(&self) -> io::Result<Vec<Thing>> {
         let mut things = Vec::new();
         for entry in fs::read_dir(self.root.join(snapshots::DIR))? {
-            let (path, metadata) = {
-                let entry = entry?;
-                (entry.path(), entry.metadata()?)
-            };
+            let entry = entry?;
+            let path = entry.path();
+            // It may go while this looks.
+            let Ok(metadata) = entry.metadata() else { continue };
+            if metadata.is_dir() {
+                empty_quarantine(&path);
+            }
             if removed_from_quarantine(&path, &metadata) || path.extension().is_none_or(|extension| extension != "json")
             {
                 continue;
@@ -140,7 +149,8 @@ impl Store {
             let key = SnapshotKey(key.to_owned());
             let mut bytes = metadata.len();
             for dir in self.generations(&key)? {
-                bytes += super::files::entries_below(&dir)?
+                bytes += super::files::entries_below(&dir)
+                    .unwrap_or_default()
                     .iter()
                     .filter_map(|path| fs::symlink_metadata(path).ok())
                     .map(|metadata| metadata.len())
@@ -152,15 +162,24 @@ impl Store {
     }
 }
 
+/// What was set aside in a generation, which goes on without it.
+fn empty_quarantine(generation: &Path) {
+    for entry in fs::read_dir(generation).into_iter().flatten().flatten() {
+        if let Ok(metadata) = entry.metadata() {
+            removed_from_quarantine(&entry.path(), &metadata);
+        }
+    }
+}
+
 fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
 }
 
-/// Whether a file is one that was set aside; it goes once it is old.
+/// Whether a file is one that was set aside; it goes once it is old. It may be a directory that stood in a file's place.
 fn removed_from_quarantine(path: &Path, metadata: &Metadata) -> bool {
     let is_set_aside = path.extension().is_some_and(|extension| extension == "quarantine");
     if is_set_aside && age(metadata) >= MAX_QUARANTINE {
-        let _ = fs::remove_file(path);
+        let _ = if metadata.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     }
     is_set_aside
 }
@@ -206,6 +225,42 @@ mod tests {
         assert!(!dir.join("second.json").exists() && !dir.join("second.cwasm").exists());
         assert!(dir.join("third.json").exists() && dir.join("fourth.cwasm").exists());
         assert_eq!(store.collect(2_000).unwrap(), Collected::default());
+    }
+
+    #[test]
+    fn what_is_set_aside_goes_a_day_after_that_however_old_it_was() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path()).unwrap();
+        let generation = store.root.join(snapshots::DIR).join("key-generation");
+        fs::create_dir(&generation).unwrap();
+        let places = [
+            store.root.join(code::DIR).join("damaged.cwasm"),
+            store.root.join(components::DIR).join("directory.wasm"),
+            store.root.join(snapshots::DIR).join("damaged.json"),
+            generation.join("pack"),
+        ];
+        let aside = places.clone().map(|place| {
+            let mut name = place.into_os_string();
+            name.push(".quarantine");
+            PathBuf::from(name)
+        });
+        for (place, aside) in places.iter().zip(&aside) {
+            if place.ends_with("directory.wasm") {
+                fs::create_dir(place).unwrap();
+            } else {
+                fs::write(place, "damaged").unwrap();
+            }
+            used(place, MAX_AGE);
+            super::super::sealed::set_aside(place);
+            assert!(aside.exists(), "{}", aside.display());
+        }
+        store.collect(u64::MAX).unwrap();
+        assert!(aside.iter().all(|aside| aside.exists()), "it was set aside just now");
+        for aside in &aside {
+            used(aside, MAX_QUARANTINE);
+        }
+        store.collect(u64::MAX).unwrap();
+        assert!(!aside.iter().any(|aside| aside.exists()));
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl Store {
     /// What is known of a component, if somebody examined it before.
     pub(crate) fn component(&self, digest: &Digest) -> Option<ComponentRecord> {
         let path = self.component_record_path(digest).ok()?;
-        let record = self.read_record(WHAT, &path)?;
+        let record = self.read_record(WHAT, &path).ok()??;
         note_use(&path);
         Some(record)
     }

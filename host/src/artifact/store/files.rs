@@ -4,9 +4,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
+use super::sealed::set_aside;
 use super::secret::Secret;
 use super::staging::Staging;
 
@@ -94,14 +96,44 @@ pub(super) fn entries_below(root: &Path) -> io::Result<Vec<PathBuf>> {
 pub(super) fn write_new(path: &Path, bytes: &[u8], staging: &Staging) -> io::Result<()> {
     let mut temporary = staging.file()?;
     temporary.write_all(bytes)?;
-    temporary.as_file().sync_all()?;
-    temporary.persist(path)?;
+    give_name(temporary, path)
+}
+
+/// Gives a file that is whole its name, for good.
+pub(super) fn give_name(file: NamedTempFile, path: &Path) -> io::Result<()> {
+    file.as_file().sync_all()?;
+    match file.persist(path) {
+        // Nobody puts a directory where a file has its name.
+        Err(failed) if failed.error.kind() == io::ErrorKind::IsADirectory => {
+            set_aside(path);
+            failed.file.persist(path)?;
+        }
+        persisted => drop(persisted?),
+    }
     path.parent().map_or(Ok(()), sync_dir)
 }
 
 /// The failure of whoever finds that a file is not what was written.
 pub(super) fn damaged(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
+}
+
+/// Whether a failure tells of what is on the disk: it is not what was written, or something else is in its place.
+pub(super) fn is_damage(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, IsADirectory, NotADirectory, UnexpectedEof};
+    matches!(error.kind(), InvalidData | UnexpectedEof | NotADirectory | IsADirectory)
+}
+
+/// Whether a failure is one of this process at this moment, and tells nothing of what is on the disk.
+pub(super) fn is_passing(error: &io::Error) -> bool {
+    let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
+    passing.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// Whether a failure is that nothing can be written, while what is there can be read.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
 }
 
 /// Makes a directory that only this user can write to, or checks that one is.

@@ -11,7 +11,9 @@ use std::path::Path;
 
 use super::files::{FileRecord, damaged};
 
+/// The last byte is a version.
 const MAGIC: &[u8; 8] = b"whpack\x00\x01";
+const NAME: &[u8] = b"whpack\x00";
 
 /// A record has a line for each file of `/image`; it is read whole.
 const MAX_RECORD_BYTES: u64 = 256 << 20;
@@ -49,6 +51,10 @@ pub(super) struct Pack {
 
 impl Pack {
     /// Opens a pack and reads the text of its record.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData`: it is no pack. `Unsupported`: another version of this program wrote it.
     pub(super) fn open(path: &Path) -> io::Result<(Self, Vec<u8>)> {
         let mut file = BufReader::new(File::open(path)?);
         let (mut magic, mut length) = ([0; 8], [0; 8]);
@@ -58,6 +64,9 @@ impl Pack {
         file.read_exact(&mut magic).map_err(cut_short)?;
         file.read_exact(&mut length).map_err(cut_short)?;
         let length = u64::from_le_bytes(length);
+        if magic != *MAGIC && magic.starts_with(NAME) {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         if magic != *MAGIC || length > MAX_RECORD_BYTES {
             return Err(damaged("it is no pack"));
         }

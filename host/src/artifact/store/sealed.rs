@@ -4,18 +4,28 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, utimensat};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::files::{damaged, write_new};
+use super::files::{damaged, is_damage, is_passing, write_new};
 use super::{FORMAT, Store};
+
+/// The end of the names of what was damaged.
+const QUARANTINE: &str = ".quarantine";
 
 #[derive(Serialize, Deserialize)]
 struct Sealed<B> {
     format: u32,
     seal: String,
     body: B,
+}
+
+/// All that is known of a record of another version.
+#[derive(Deserialize)]
+struct Versioned {
+    format: u32,
 }
 
 impl Store {
@@ -33,10 +43,11 @@ impl Store {
     /// `InvalidData`: it is not what was written here. `Unsupported`: another version of this program wrote it.
     pub(super) fn unseal<T: DeserializeOwned>(&self, what: &str, name: &str, text: &[u8]) -> io::Result<T> {
         let not_ours = |_| damaged("its record is not what was written");
-        let sealed: Sealed<&RawValue> = serde_json::from_slice(text).map_err(not_ours)?;
-        if sealed.format != FORMAT {
+        let Versioned { format } = serde_json::from_slice(text).map_err(not_ours)?;
+        if format != FORMAT {
             return Err(io::ErrorKind::Unsupported.into());
         }
+        let sealed: Sealed<&RawValue> = serde_json::from_slice(text).map_err(not_ours)?;
         if sealed.seal != self.seal_of(what, name, sealed.body.get()) {
             return Err(damaged("its record is not what was written"));
         }
@@ -44,17 +55,23 @@ impl Store {
     }
 
     /// Reads a record; `None` where there is none, or not what was written, which is told and the record set aside.
-    pub(super) fn read_record<T: DeserializeOwned>(&self, what: &str, path: &Path) -> Option<T> {
+    ///
+    /// # Errors
+    ///
+    /// This process cannot read now, and knows nothing of the record.
+    pub(super) fn read_record<T: DeserializeOwned>(&self, what: &str, path: &Path) -> io::Result<Option<T>> {
         match self.try_record(what, path) {
-            Ok(record) => Some(record),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::Unsupported) => None,
-            Err(error) => {
+            Ok(record) => Ok(Some(record)),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::Unsupported) => Ok(None),
+            Err(error) if is_passing(&error) => Err(error),
+            Err(error) if is_damage(&error) => {
                 tracing::warn!(file = %path.display(), %error, "a record in the cache was damaged: it is set aside");
-                // Anything else may be a passing trouble of this process, and others use it.
-                if error.kind() == io::ErrorKind::InvalidData {
-                    set_aside(path);
-                }
-                None
+                set_aside(path);
+                Ok(None)
+            }
+            Err(error) => {
+                tracing::warn!(file = %path.display(), %error, "a record in the cache cannot be read");
+                Ok(None)
             }
         }
     }
@@ -81,6 +98,11 @@ fn name_in(path: &Path) -> &str {
 /// Gives a damaged file another name, for whoever wants to know what happened to it.
 pub(super) fn set_aside(path: &Path) {
     let mut name = path.as_os_str().to_owned();
-    name.push(".quarantine");
+    name.push(QUARANTINE);
+    // Its own time says nothing of when it was set aside. Before it has its name, for who has it may be removed by its time;
+    // and of a link that of the link.
+    let now = || Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    let _ =
+        utimensat(CWD, path, &Timestamps { last_access: now(), last_modification: now() }, AtFlags::SYMLINK_NOFOLLOW);
     let _ = fs::rename(path, name);
 }

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use super::files::write_new;
+use super::files::{is_full, write_new};
 use super::staging::Staging;
 
 const SECRET_BYTES: usize = 32;
@@ -25,17 +25,21 @@ impl Secret {
         }
         // Whoever makes or mends it does so alone.
         let _alone = staging.alone()?;
-        let secret = match [read(&places[0])?, read(&places[1])?] {
-            [Some(secret), _] | [None, Some(secret)] => secret,
+        let (secret, is_known) = match [read(&places[0])?, read(&places[1])?] {
+            [Some(secret), _] | [None, Some(secret)] => (secret, true),
             [None, None] => {
                 let mut secret = [0; SECRET_BYTES];
                 File::open("/dev/urandom")?.read_exact(&mut secret)?;
-                Self(secret)
+                (Self(secret), false)
             }
         };
         for place in places {
             if read(&place)?.is_none_or(|found| found.0 != secret.0) {
-                secret.write(&place, staging)?;
+                match secret.write(&place, staging) {
+                    // Mended when there is room.
+                    Err(error) if is_known && is_full(&error) => {}
+                    written => written?,
+                }
             }
         }
         Ok(secret)

@@ -9,7 +9,7 @@ use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use serde::{Deserialize, Serialize};
 
 use super::collect::note_use;
-use super::files::{FileRecord, damaged, records_below, sync_dir};
+use super::files::{FileRecord, damaged, is_damage, is_full, is_passing, records_below, sync_dir};
 use super::pack::{self, Pack};
 use super::sealed::set_aside;
 use super::{Store, files};
@@ -112,9 +112,6 @@ impl Kept {
     }
 }
 
-/// Held by the one process that runs `build` for a name.
-pub(crate) struct Building(#[expect(dead_code, reason = "holds the lock")] File);
-
 impl Store {
     /// The name of the snapshot of what `sight` says.
     ///
@@ -134,38 +131,37 @@ impl Store {
         records_below(dir, &self.secret)
     }
 
-    /// Waits until no other process runs `build` for this name.
+    /// What came of `build`, if it ran before. Nothing but the record is read.
     ///
     /// # Errors
     ///
-    /// The file of the lock cannot be opened.
-    pub(crate) fn building(&self, key: &SnapshotKey) -> io::Result<Building> {
-        let path = self.root.join(DIR).join(&key.0).with_extension("building");
-        let file = File::options().create(true).truncate(false).write(true).open(path)?;
-        flock(&file, FlockOperation::LockExclusive)?;
-        Ok(Building(file))
-    }
-
-    /// What came of `build`, if it ran before. Nothing but the record is read.
-    pub(crate) fn built(&self, key: &SnapshotKey) -> Option<Built> {
-        let built = self.recorded(key)?;
-        note_use(&self.record_path(key));
-        Some(built)
-    }
-
-    fn recorded(&self, key: &SnapshotKey) -> Option<Built> {
-        self.read_record(WHAT, &self.record_path(key)).or_else(|| self.built_from_pack(key))
+    /// This process cannot read now. It does not follow that there is nothing.
+    pub(crate) fn built(&self, key: &SnapshotKey) -> io::Result<Option<Built>> {
+        let path = self.record_path(key);
+        let recorded = self.read_record(WHAT, &path)?;
+        if recorded.is_none() {
+            return self.built_from_pack(key);
+        }
+        note_use(&path);
+        Ok(recorded)
     }
 
     /// A record that was damaged stands in the pack, too.
-    fn built_from_pack(&self, key: &SnapshotKey) -> Option<Built> {
-        let generations = self.generations(key).ok()?;
-        let built = generations.iter().find_map(|dir| self.record_in_pack(key, &dir.join(PACK)).ok())?;
+    fn built_from_pack(&self, key: &SnapshotKey) -> io::Result<Option<Built>> {
+        let generations = match self.generations(key) {
+            Err(error) if is_passing(&error) => return Err(error),
+            generations => generations.unwrap_or_default(),
+        };
+        let built = generations.iter().find_map(|dir| match self.record_in_pack(key, &dir.join(PACK)) {
+            Err(error) if !is_passing(&error) => None,
+            found => Some(found),
+        });
+        let Some(built) = built.transpose()? else { return Ok(None) };
         match self.write_record(WHAT, &self.record_path(key), &built) {
             Ok(()) => tracing::info!(key = key.0, "the record of a snapshot was made again from its pack"),
             Err(error) => tracing::warn!(key = key.0, %error, "the record of a snapshot could not be made again"),
         }
-        Some(built)
+        Ok(Some(built))
     }
 
     fn record_in_pack(&self, key: &SnapshotKey, pack: &Path) -> io::Result<Built> {
@@ -176,7 +172,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `NotFound` when it is not there any more, `InvalidData` when it was damaged in more than one place.
+    /// It [is lost](is_lost): it is not there any more, or was damaged in more than one place. Or the file system's.
     pub(crate) fn take_into_use(&self, key: &SnapshotKey, taken: &Taken) -> io::Result<Kept> {
         let dir = self.generation_dir(key, &taken.generation);
         let in_use = File::open(dir.join(LOCK)).or_else(|error| match error.kind() {
@@ -202,7 +198,7 @@ impl Store {
     pub(crate) fn snapshotted(&self, kept: &Kept) -> io::Result<Vec<u8>> {
         let path = kept.dir.join(PACK);
         let read = || {
-            let (mut pack, _) = Pack::open(&path)?;
+            let (mut pack, _) = Pack::open(&path).map_err(own)?;
             let mut bytes = Vec::new();
             io::Read::read_to_end(&mut pack.part(0, kept.taken.component.length_bytes)?, &mut bytes)?;
             if FileRecord::of_bytes(&bytes, &self.secret) == kept.taken.component {
@@ -218,8 +214,8 @@ impl Store {
     pub(crate) fn check_pack(&self, kept: &Kept) -> io::Result<()> {
         let path = kept.dir.join(PACK);
         let check = || {
-            let (mut pack, record) = Pack::open(&path)?;
-            let _: Built = self.unseal(WHAT, &kept.key.0, &record)?;
+            let (mut pack, record) = Pack::open(&path).map_err(own)?;
+            let _: Built = self.unseal(WHAT, &kept.key.0, &record).map_err(own)?;
             let mut offset = 0;
             let files = kept.taken.image.iter().map(|(_, file)| file).filter(|file| !file.is_directory());
             for file in std::iter::once(&kept.taken.component).chain(files) {
@@ -294,9 +290,13 @@ impl Store {
     fn mend_image(&self, kept: &Kept) -> io::Result<()> {
         let image = kept.image();
         let wanted = &kept.taken.image;
-        let found = if image.is_dir() { records_below(&image, &self.secret) } else { Ok(Vec::new()) };
-        if image.is_dir() && found.as_ref().is_ok_and(|found| found == wanted) {
-            return Ok(());
+        // Behind a link there is what is somebody else's, now or later.
+        let is_dir = fs::symlink_metadata(&image).is_ok_and(|metadata| metadata.is_dir());
+        let found = if is_dir { records_below(&image, &self.secret) } else { Err(damaged("it is no directory")) };
+        match found {
+            Ok(found) if found == *wanted => return Ok(()),
+            Err(error) if is_passing(&error) => return Err(error),
+            _ => {}
         }
         tracing::warn!(dir = %image.display(), "files that `build` wrote were damaged: they are made again from the pack");
         let mended = self.staging.dir("image-")?;
@@ -324,10 +324,11 @@ impl Store {
                 continue;
             }
             let is_file = fs::symlink_metadata(&from).is_ok_and(|metadata| metadata.is_file());
-            let mut bytes = if is_file { fs::read(&from)? } else { Vec::new() };
+            // What cannot be read is in the pack, too.
+            let mut bytes = if is_file { fs::read(&from).unwrap_or_default() } else { Vec::new() };
             if !is_file || FileRecord::of_bytes(&bytes, &self.secret) != *file {
                 if pack.is_none() {
-                    pack = Some(Pack::open(&kept.dir.join(PACK))?.0);
+                    pack = Some(Pack::open(&kept.dir.join(PACK)).map_err(own)?.0);
                 }
                 bytes.clear();
                 if let Some(pack) = &mut pack {
@@ -345,7 +346,11 @@ impl Store {
 
     /// Removes generations that no record names and nobody uses: a process ended between the two, or `build` ran again.
     pub(super) fn remove_unnamed_generations(&self) -> io::Result<()> {
-        let _alone = self.staging.alone()?;
+        let _alone = match self.staging.alone() {
+            // Nothing can be removed either.
+            Err(error) if is_full(&error) => return Ok(()),
+            alone => alone?,
+        };
         for entry in fs::read_dir(self.root.join(DIR))? {
             let dir = entry?.path();
             let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -359,14 +364,11 @@ impl Store {
 
     /// Whether it is certain that no record names a generation. What this process or this version cannot read may name it.
     fn is_unnamed(&self, key: &SnapshotKey, generation: &str, dir: &Path) -> bool {
-        let is_none = |error: &io::Error| {
-            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
-        };
         match self.try_record::<Built>(WHAT, &self.record_path(key)) {
             Ok(built) => !built.names(generation),
-            Err(error) if !is_none(&error) => false,
+            Err(error) if !is_lost(&error) => false,
             // The record is made again of the pack when somebody asks for it.
-            Err(_) => self.record_in_pack(key, &dir.join(PACK)).is_err_and(|error| is_none(&error)),
+            Err(_) => self.record_in_pack(key, &dir.join(PACK)).is_err_and(|error| is_lost(&error)),
         }
     }
 
@@ -416,11 +418,21 @@ fn pack_is_damaged(path: &Path, error: &io::Error) {
     tracing::warn!(
         file = %path.display(),
         %error,
-        "the durable form of a snapshot was damaged and is set aside; what was made of it goes on"
+        "the durable form of a snapshot was damaged or cannot be read; what was made of it goes on"
     );
-    if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) {
+    if is_damage(error) {
         set_aside(path);
     }
+}
+
+/// Whether a snapshot is not there, or not what was written: only `build` makes it again.
+pub(crate) fn is_lost(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || is_damage(error)
+}
+
+/// Beside a record of this version nothing is another's.
+fn own(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::Unsupported { damaged("it is not what was written") } else { error }
 }
 
 fn copy_all(from: &Path, to: &Path) -> io::Result<()> {

@@ -38,7 +38,7 @@ impl Store {
     pub(crate) fn known_source(&self, path: &Path, metadata: &Metadata) -> Option<Digest> {
         let stamp = Stamp::of(path, metadata)?;
         let place = self.source_path(path)?;
-        let record: Record = self.read_record(WHAT, &place)?;
+        let record: Record = self.read_record(WHAT, &place).ok()??;
         super::collect::note_use(&place);
         (record.stamp == stamp).then_some(record.digest)
     }

@@ -5,11 +5,12 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rustix::fs::{FlockOperation, flock};
 use tempfile::{NamedTempFile, TempDir};
 
-use super::files::make_private_dir;
+use super::files::{is_full, make_private_dir};
 
 const DIR: &str = "staging";
 /// The file in each directory that its process holds locked.
@@ -19,7 +20,12 @@ const GATE: &str = "gate";
 
 /// The staging area of one process.
 pub(super) struct Staging {
-    gate: PathBuf,
+    area: PathBuf,
+    own: OnceLock<Own>,
+}
+
+/// The directory of one process.
+struct Own {
     dir: TempDir,
     /// Locked until the process ends, in whatever way.
     _owner: File,
@@ -29,16 +35,35 @@ pub(super) struct Staging {
 pub(super) struct Alone(#[expect(dead_code, reason = "holds the lock")] File);
 
 impl Staging {
-    /// Makes a directory for this process, and removes those of processes that are gone.
+    /// Makes a directory for this process, and removes those of processes that are gone. Where there is no room for one, that
+    /// is done once somebody has something to write.
     pub(super) fn open(root: &Path) -> io::Result<Self> {
         let area = root.join(DIR);
         make_private_dir(&area)?;
-        let gate = area.join(GATE);
-        let alone = Alone::wait(&gate)?;
-        let dir = tempfile::Builder::new().prefix("process-").tempdir_in(&area)?;
+        let staging = Self { area, own: OnceLock::new() };
+        match staging.own() {
+            Err(error) if is_full(&error) => {
+                tracing::warn!(dir = %root.display(), %error, "nothing can be written to the cache now");
+            }
+            own => own.map(|_| ())?,
+        }
+        Ok(staging)
+    }
+
+    fn own(&self) -> io::Result<&Own> {
+        if let Some(own) = self.own.get() {
+            return Ok(own);
+        }
+        let alone = self.alone()?;
+        // The gate holds up other threads, too: of two the second one finds it here.
+        if let Some(own) = self.own.get() {
+            return Ok(own);
+        }
+        let dir = tempfile::Builder::new().prefix("process-").tempdir_in(&self.area)?;
         let owner = File::create_new(dir.path().join(OWNER))?;
         flock(&owner, FlockOperation::LockExclusive)?;
-        let graves = take_abandoned(&area, dir.path());
+        let own = self.own.get_or_init(|| Own { dir, _owner: owner });
+        let graves = take_abandoned(&self.area, own.dir.path());
         // Others need not wait until all of it is gone.
         drop(alone);
         for grave in graves {
@@ -46,20 +71,21 @@ impl Staging {
                 tracing::warn!(path = %grave.display(), %error, "what another process left half done could not be removed");
             }
         }
-        Ok(Self { gate, dir, _owner: owner })
+        Ok(own)
     }
 
     /// Waits until no other process is in here.
     pub(super) fn alone(&self) -> io::Result<Alone> {
-        Alone::wait(&self.gate)
+        Alone::wait(&self.area.join(GATE))
     }
 
-    pub(super) fn home(&self) -> &Path {
-        self.dir.path()
+    /// The directory of this process, unless there was no room for one.
+    pub(super) fn home(&self) -> Option<&Path> {
+        self.own.get().map(|own| own.dir.path())
     }
 
     pub(super) fn file(&self) -> io::Result<NamedTempFile> {
-        NamedTempFile::new_in(self.dir.path())
+        NamedTempFile::new_in(self.own()?.dir.path())
     }
 
     pub(super) fn dir(&self, prefix: &str) -> io::Result<TempDir> {
@@ -68,7 +94,7 @@ impl Staging {
         // What lies there may come of files that are private.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-        builder.tempdir_in(self.dir.path())
+        builder.tempdir_in(self.own()?.dir.path())
     }
 }
 
@@ -111,10 +137,10 @@ mod tests {
         let living = Staging::open(root.path()).unwrap();
         let written = living.dir("a-").unwrap();
         let gone = Staging::open(root.path()).unwrap();
-        fs::write(gone.dir.path().join("half"), "done").unwrap();
-        let left = gone.dir.path().to_owned();
+        let left = gone.home().unwrap().to_owned();
+        fs::write(left.join("half"), "done").unwrap();
         // As at the end of a process: the lock goes, the files stay.
-        let Staging { dir, _owner, .. } = gone;
+        let Own { dir, _owner } = gone.own.into_inner().unwrap();
         let _ = dir.keep();
         drop(_owner);
         Staging::open(root.path()).unwrap();

@@ -115,7 +115,7 @@ fn captured(class: &Class, taken: &Taken) -> CapturedReport {
     };
     CapturedReport {
         component_bytes: taken.component_bytes(),
-        code_bytes: engine.ok().and_then(|engine| host.store.has_code(&taken.digest, kind, engine)),
+        code_bytes: engine.ok().and_then(|engine| host.store.has_code(&taken.digest, kind, engine).ok()?),
         image_bytes: taken.image_bytes(),
         image_files: taken.image_files(),
         open: taken.open.describe(name),
