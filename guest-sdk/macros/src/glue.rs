@@ -1,0 +1,142 @@
+//! From a class to the private module beside it: bindings, what the host calls, and the manifest.
+//!
+//! ```text
+//! host ─▶ bindings (wit-bindgen: core functions ⇄ values) ─▶ impl Guest (here: state, errors, conversions) ─▶ the user's function
+//! ```
+//!
+//! It must not know how a class is written, or decide what is a mistake: what comes here has none.
+
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::{format_ident, quote};
+
+use crate::model::{Class, Definition, Function, Returned};
+use crate::{names, section, wit};
+
+mod convert;
+mod crossing;
+mod hooks;
+mod methods;
+
+use crossing::Crossing;
+
+/// The private module of the class.
+pub(crate) fn module(class: &Class, module: &Ident, namespace: &str) -> TokenStream {
+    let glue = Glue { class, crossing: Crossing::new(class) };
+    let bindings = glue.bindings(namespace);
+    let interface =
+        wit::interface(class, namespace).map(|name| Ident::new(&names::in_bindings(&name), Span::call_site()));
+    let [outer, package, interface] = interface;
+    let statics = glue.statics();
+    let hooks = [glue.build(), glue.enter(), glue.exit()];
+    let methods = class.methods().map(|method| glue.method(method));
+    let conversions = glue.crossing.converted().map(|definition| glue.conversions(definition));
+    let manifest = manifest(class);
+    quote! {
+        #[doc(hidden)]
+        #[allow(
+            warnings, unsafe_code, clippy::all, clippy::pedantic, clippy::restriction,
+            reason = "it is generated, and the mistakes of what it is made of are reported there"
+        )]
+        mod #module {
+            use super::*;
+
+            #bindings
+
+            use self::exports::#outer::#package::#interface as bindings;
+
+            #statics
+
+            struct Class;
+
+            impl bindings::Guest for Class {
+                #(#hooks)*
+                #(#methods)*
+            }
+
+            #(#conversions)*
+
+            export!(Class);
+
+            #manifest
+        }
+    }
+}
+
+/// What the parts of the module are made from.
+struct Glue<'a> {
+    class: &'a Class,
+    crossing: Crossing<'a>,
+}
+
+impl Glue<'_> {
+    /// The bindings, in which the user's types stand where they can.
+    fn bindings(&self, namespace: &str) -> TokenStream {
+        let text = wit::document(self.class, namespace);
+        let own = self.crossing.crossing().map(|definition| &definition.name.rust);
+        let lifts = self.crossing.crossing().filter_map(convert::enum_lift);
+        let map = self.crossing.map_type();
+        quote! {
+            ::wasmhost_guest::__private::bindings!(#text, #map, [#(#own),*]);
+            #(#lifts)*
+        }
+    }
+
+    /// Where the state and what `build` made are kept.
+    fn statics(&self) -> TokenStream {
+        let state = self.class.kept_state().map(|state| {
+            quote!(static STATE: ::wasmhost_guest::__private::Slot<#state> = const { ::wasmhost_guest::__private::Slot::new() };)
+        });
+        let built = self.kept().map(|(name, ty)| {
+            quote!(static #name: ::wasmhost_guest::__private::Kept<#ty> = const { ::wasmhost_guest::__private::Kept::new() };)
+        });
+        let statics: TokenStream = state.into_iter().chain(built).collect();
+        if statics.is_empty() { statics } else { quote!(::std::thread_local! { #statics }) }
+    }
+
+    /// What `build` functions return, with the statics that keep it.
+    fn kept(&self) -> impl Iterator<Item = (Ident, &syn::Type)> {
+        self.class.builds().filter_map(|build| match &build.returns.ok {
+            Returned::Kept(ty) => Some((kept_name(build), &**ty)),
+            _ => None,
+        })
+    }
+
+    fn conversions(&self, definition: &Definition) -> TokenStream {
+        let (lift, lower) = (self.crossing.lift_function(definition), self.crossing.lower_function(definition));
+        quote!(#lift #lower)
+    }
+
+    /// The path of a user's function, with the user's spans.
+    fn path(&self, function: &Function) -> TokenStream {
+        let name = &function.name.rust;
+        match self.class.state.as_ref().filter(|_| function.is_of_state) {
+            Some(state) => quote!(#state::#name),
+            None => quote!(super::#name),
+        }
+    }
+}
+
+/// The static that keeps what a `build` function returned.
+fn kept_name(build: &Function) -> Ident {
+    format_ident!("BUILT_{}", names::in_bindings(&build.name.wit).to_uppercase())
+}
+
+fn awaited(is_async: bool) -> Option<TokenStream> {
+    is_async.then(|| quote!(.await))
+}
+
+fn async_word(is_async: bool) -> Option<TokenStream> {
+    is_async.then(|| quote!(async))
+}
+
+/// A static whose bytes the linker puts into the component's section.
+fn manifest(class: &Class) -> TokenStream {
+    let document = section::document(class);
+    let length = Literal::usize_unsuffixed(document.len());
+    let bytes = Literal::byte_string(document.as_bytes());
+    quote! {
+        #[used]
+        #[cfg_attr(target_family = "wasm", unsafe(link_section = "wasmhost:manifest"))]
+        static MANIFEST: [u8; #length] = *#bytes;
+    }
+}

@@ -1,0 +1,200 @@
+//! One function with a role: its signature, and the attributes of its parameters.
+
+use proc_macro2::Ident;
+use syn::spanned::Spanned as _;
+use syn::{Attribute, FnArg, Pat, PatType, ReturnType, Signature};
+
+use super::attributes::{ParameterMarks, docs};
+use super::default;
+use super::definitions::refuse_generics;
+use super::types::{Types, is_unit, spelled, type_arguments};
+use crate::model::{Definition, Failure, Function, Given, Parameter, Receiver, ReceiverKind, Returned, Returns, Role};
+use crate::names;
+use crate::problems::Problems;
+
+/// What is known around a function.
+#[derive(Debug)]
+pub(crate) struct Around<'a> {
+    pub(crate) types: &'a Types<'a>,
+    pub(crate) definitions: &'a [Definition],
+    /// The type whose function it is; `None` for one of the module.
+    pub(crate) state: Option<&'a Ident>,
+}
+
+impl Around<'_> {
+    /// Reads the function, and takes our attributes from its parameters.
+    pub(crate) fn read(
+        &self,
+        role: Role,
+        attributes: &[Attribute],
+        signature: &mut Signature,
+        problems: &mut Problems,
+    ) -> Option<Function> {
+        refuse_generics(&signature.generics, problems);
+        for (word, span) in [
+            ("unsafe", signature.unsafety.map(|word| word.span)),
+            ("extern", signature.abi.as_ref().map(|abi| abi.span())),
+            ("variadic", signature.variadic.as_ref().map(|variadic| variadic.span())),
+        ] {
+            if let Some(span) = span {
+                problems.at(span, format!("a function that the host calls is not `{word}`"));
+            }
+        }
+        let before = problems.len();
+        let mut receiver = None;
+        let mut parameters = Vec::new();
+        for input in &mut signature.inputs {
+            match input {
+                FnArg::Receiver(written) => receiver = read_receiver(written, problems),
+                FnArg::Typed(written) => parameters.extend(self.parameter(written, problems)),
+            }
+        }
+        let returns = self.returns(&role, &signature.output, signature.ident.span(), problems)?;
+        if problems.len() > before {
+            return None;
+        }
+        Some(Function {
+            name: names::name(&signature.ident, problems),
+            docs: docs(attributes),
+            role,
+            receiver,
+            is_of_state: self.state.is_some(),
+            is_async: signature.asyncness.is_some(),
+            parameters,
+            returns,
+        })
+    }
+
+    fn parameter(&self, written: &mut PatType, problems: &mut Problems) -> Option<Parameter> {
+        let marks = ParameterMarks::take(&mut written.attrs, problems);
+        let Pat::Ident(pattern) = &*written.pat else {
+            problems.on(&written.pat, "an argument has a name, by which callers give it; take it apart in the body");
+            return None;
+        };
+        let name = names::name(&pattern.ident, problems);
+        let given = match marks.built {
+            Some(span) => {
+                if marks.default.is_some() {
+                    problems.at(span, format!("`{}` comes from `build`, so it has no default", name.rust));
+                }
+                Given::Built(Box::new(lent(&written.ty, problems)?))
+            }
+            None => {
+                let ty = self.types.read(&written.ty, problems)?;
+                let default = match &marks.default {
+                    None => None,
+                    Some(value) => match default::json(value, &ty, self.definitions) {
+                        Ok(json) => Some(json),
+                        Err(message) => {
+                            problems.on(value, format!("the default of `{}`: {message}", name.rust));
+                            return None;
+                        }
+                    },
+                };
+                Given::Value { ty, default }
+            }
+        };
+        Some(Parameter { name, docs: marks.docs, given })
+    }
+
+    fn returns(
+        &self,
+        role: &Role,
+        output: &ReturnType,
+        default_span: proc_macro2::Span,
+        problems: &mut Problems,
+    ) -> Option<Returns> {
+        let ReturnType::Type(_, ty) = output else {
+            return Some(Returns { ok: Returned::Nothing, failure: None, span: default_span });
+        };
+        let span = ty.span();
+        let (ok, failure) = match result(ty) {
+            Some((ok, err)) => (ok, Some(self.failure(role, err))),
+            None => (&**ty, None),
+        };
+        let ok = if is_unit(ok) {
+            Returned::Nothing
+        } else if self.is_state(ok) && !matches!(role, Role::Build | Role::Method(_)) {
+            Returned::State
+        } else {
+            match role {
+                Role::Build => Returned::Kept(Box::new(ok.clone())),
+                Role::Method(_) => Returned::Value(self.types.read(ok, problems)?),
+                Role::Enter | Role::BuildAndEnter => {
+                    problems.on(ok, format!("an `#[enter]` function returns nothing or `Self`, not `{}`", spelled(ok)));
+                    return None;
+                }
+                Role::Exit => {
+                    problems.on(
+                        ok,
+                        format!(
+                            "an `#[exit]` function returns nothing, not `{}`: nobody is there to take it",
+                            spelled(ok)
+                        ),
+                    );
+                    return None;
+                }
+            }
+        };
+        Some(Returns { ok, failure, span })
+    }
+
+    /// Errors of methods are values where they can be; those of hooks end up in a message, and all else that can be shown.
+    fn failure(&self, role: &Role, err: Option<&syn::Type>) -> Failure {
+        match (role, err) {
+            (Role::Method(_), Some(err)) if is_unit(err) => Failure::Nothing,
+            (Role::Method(_), Some(err)) => self.types.probe(err).map_or(Failure::Text, Failure::Value),
+            _ => Failure::Text,
+        }
+    }
+
+    fn is_state(&self, ty: &syn::Type) -> bool {
+        let syn::Type::Path(path) = ty else { return false };
+        let Some(state) = self.state else { return false };
+        path.path.is_ident("Self") || path.path.is_ident(state)
+    }
+}
+
+/// `Result<T>` and `Result<T, E>`, under whatever path.
+fn result(ty: &syn::Type) -> Option<(&syn::Type, Option<&syn::Type>)> {
+    let syn::Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last().filter(|last| last.ident == "Result")?;
+    match type_arguments(last).as_slice() {
+        [ok] => Some((ok, None)),
+        [ok, err] => Some((ok, Some(err))),
+        _ => None,
+    }
+}
+
+fn read_receiver(written: &syn::Receiver, problems: &mut Problems) -> Option<Receiver> {
+    let span = written.span();
+    if written.colon_token.is_some() {
+        problems.at(span, "the state is taken as `&self`, `&mut self`, or, in `#[exit]`, `self`");
+        return None;
+    }
+    let kind = match (&written.reference, written.mutability) {
+        (None, _) => ReceiverKind::Owned,
+        (Some(_), None) => ReceiverKind::Shared,
+        (Some(_), Some(_)) => ReceiverKind::Exclusive,
+    };
+    Some(Receiver { kind, span })
+}
+
+/// The type in `&'static T`: what `build` made stays where it is, and is lent.
+fn lent(ty: &syn::Type, problems: &mut Problems) -> Option<syn::Type> {
+    if let syn::Type::Reference(reference) = ty
+        && reference.mutability.is_none()
+        && reference.lifetime.as_ref().is_some_and(|lifetime| lifetime.ident == "static")
+    {
+        return Some((*reference.elem).clone());
+    }
+    let inner = match ty {
+        syn::Type::Reference(reference) => &*reference.elem,
+        other => other,
+    };
+    problems.on(
+        ty,
+        format!("what `build` made is lent for as long as the instance lives; write `&'static {}`", spelled(inner)),
+    );
+    None
+}
