@@ -26,7 +26,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// Whether a type is an `Error`, with sources, cannot be asked of a `Display`. So there are three traits, and the compiler
 /// takes the one whose receiver is nearest to `&&&Failed<E>`.
-pub mod text {
+pub(crate) mod text {
     use std::error::Error;
     use std::fmt::Display;
 

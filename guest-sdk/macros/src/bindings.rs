@@ -8,7 +8,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Item, LitStr, Token, Type, bracketed};
+use syn::{Attribute, Item, ItemImpl, LitStr, Token, Type, bracketed};
 use wit_bindgen_core::wit_parser::Resolve;
 use wit_bindgen_core::{Files, WorldGenerator as _};
 use wit_bindgen_rust::Opts;
@@ -75,36 +75,57 @@ fn generate(wit: &str, map: &str) -> Result<String, String> {
 }
 
 /// Replaces the definitions of the types in `own`, wherever they are, by imports of the user's.
+///
+/// The definitions that stay may contain some of them, so they lose what would ask the user's types for traits: all that can be
+/// derived, but for enums without payloads, and what `Debug` leads to.
 fn replace(items: &mut Vec<Item>, own: &[Ident], replaced: &mut Vec<String>) {
-    let mut imports = Vec::new();
-    items.retain_mut(|item| match item {
-        Item::Mod(module) => {
-            if let Some((_, items)) = &mut module.content {
-                replace(items, own, replaced);
-            }
-            true
+    for item in &mut *items {
+        if let Item::Mod(module) = item
+            && let Some((_, items)) = &mut module.content
+        {
+            replace(items, own, replaced);
         }
-        Item::Struct(_) | Item::Enum(_) => {
-            let ident = match item {
-                Item::Struct(item) => &item.ident,
-                Item::Enum(item) => &item.ident,
-                _ => return true,
-            };
-            let Some(user) = stands_in(ident, own) else { return true };
+    }
+    let mut imports = Vec::new();
+    let mut is_taken = |ident: &Ident| {
+        let user = stands_in(ident, own);
+        if let Some(user) = user {
             replaced.push(user.to_string());
             imports.push(import(user, ident));
-            false
         }
-        Item::Impl(block) => {
-            let ident = match &*block.self_ty {
-                Type::Path(path) => path.path.get_ident(),
-                _ => None,
-            };
-            ident.is_none_or(|ident| stands_in(ident, own).is_none())
+        user.is_some()
+    };
+    items.retain_mut(|item| match item {
+        Item::Struct(item) => {
+            underive(&mut item.attrs);
+            !is_taken(&item.ident)
         }
+        Item::Enum(item) => {
+            if item.variants.iter().any(|variant| !variant.fields.is_empty()) {
+                underive(&mut item.attrs);
+            }
+            !is_taken(&item.ident)
+        }
+        Item::Impl(block) => match &*block.self_ty {
+            Type::Path(path) => {
+                let ident = path.path.get_ident();
+                ident.is_none_or(|ident| !is_shown(block) && stands_in(ident, own).is_none())
+            }
+            _ => true,
+        },
         _ => true,
     });
     items.splice(0..0, imports);
+}
+
+fn underive(attributes: &mut Vec<Attribute>) {
+    attributes.retain(|attribute| !attribute.path().is_ident("derive"));
+}
+
+/// Whether it is `Debug`, `Display` or `Error` for a type.
+fn is_shown(block: &ItemImpl) -> bool {
+    let last = block.trait_.as_ref().and_then(|(_, path, _)| path.segments.last());
+    last.is_some_and(|last| ["Debug", "Display", "Error"].iter().any(|known| last.ident == known))
 }
 
 /// The user's type for one that the generator calls `ident`.
@@ -125,7 +146,7 @@ mod tests {
         interface m {
             record point { x: u32, color: color }
             enum color { red }
-            record kept { x: u8 }
+            record kept { x: u8, point: point }
             f: async func(p: point, q: kept) -> map<string, point>;
         }
         world m-world { export m; }";
@@ -140,7 +161,7 @@ mod tests {
         let text = made("Point, Color").unwrap();
         assert!(!text.contains("struct Point") && !text.contains("enum Color") && !text.contains("for Point"));
         assert!(text.contains("super :: super :: super :: super :: super :: Point as Point ;"));
-        assert!(text.contains("struct Kept"));
+        assert!(text.contains("struct Kept") && !text.contains("for Kept") && !text.contains("derive"), "{text}");
     }
 
     #[test]

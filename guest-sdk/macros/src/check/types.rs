@@ -7,6 +7,7 @@ use crate::problems::Problems;
 pub(super) fn check(class: &Class, problems: &mut Problems) {
     let names: Vec<_> = class.types.iter().map(|definition| &definition.name).collect();
     distinct(&names, "type", problems);
+    functions(class, problems);
     for definition in &class.types {
         if contains(class, definition, definition, &mut Vec::new()) {
             let message =
@@ -21,6 +22,31 @@ pub(super) fn check(class: &Class, problems: &mut Problems) {
                 distinct(&cases.iter().map(|case| &case.name).collect::<Vec<_>>(), "variant", problems);
             }
             Kind::Newtype(_) => {}
+        }
+    }
+}
+
+/// In WIT, the types and functions of an interface share their names.
+fn functions(class: &Class, problems: &mut Problems) {
+    for definition in &class.types {
+        let name = &definition.name;
+        if let Some(method) = class.methods().find(|method| method.name.wit == name.wit) {
+            let message = format!(
+                "the type `{}` and the method `{}` are both called `{}` in WIT, where types and functions share their names; \
+                 rename one",
+                name.rust, method.name.rust, name.wit
+            );
+            problems.on(&method.name.rust, message);
+        }
+        let is_hook = match name.wit.as_str() {
+            "build" => class.builds().next().is_some(),
+            "enter" => class.has_enter(),
+            "exit" => class.exits().next().is_some(),
+            _ => false,
+        };
+        if is_hook {
+            let message = format!("`{}` is the name of a hook in WIT, where types and functions share their names; rename it", name.wit);
+            problems.on(&name.rust, message);
         }
     }
 }
