@@ -46,10 +46,29 @@ pub(crate) mod text {
         fn text(&self) -> String;
     }
 
-    /// Something that can be shown.
-    pub trait OfDisplay {
+    /// Anything else, which has to have a text.
+    pub trait OfDisplay<E> {
         /// Returns its text; the longer one, where a type has two.
-        fn text(&self) -> String;
+        fn text(&self) -> String
+        where
+            E: Told;
+    }
+
+    /// An error that can be told to a caller.
+    #[diagnostic::on_unimplemented(
+        message = "the error `{Self}` has no text that a caller could be told",
+        label = "a function with this error is a hook or a method",
+        note = "implement `Display` for `{Self}`; or, if it is a method's, put `#[derive(Value)]` on it, and it stays typed"
+    )]
+    pub trait Told {
+        /// Returns its text.
+        fn told(&self) -> String;
+    }
+
+    impl<E: Display> Told for E {
+        fn told(&self) -> String {
+            format!("{self:#}")
+        }
     }
 
     impl OfBox for &&Failed<Box<dyn Error + Send + Sync>> {
@@ -70,9 +89,13 @@ pub(crate) mod text {
         }
     }
 
-    impl<E: Display> OfDisplay for Failed<E> {
-        fn text(&self) -> String {
-            format!("{:#}", self.0)
+    // Of every `E`, so that one without a text is refused by what `Told` says.
+    impl<E> OfDisplay<E> for Failed<E> {
+        fn text(&self) -> String
+        where
+            E: Told,
+        {
+            self.0.told()
         }
     }
 

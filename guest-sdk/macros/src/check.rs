@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::{Class, Given, ReceiverKind, Role};
+use crate::model::{Class, Given, ReceiverKind};
 use crate::parse::shape;
 use crate::problems::Problems;
 
@@ -46,14 +46,14 @@ fn names_of_methods(class: &Class, problems: &mut Problems) {
 
 fn receivers_of_methods(class: &Class, problems: &mut Problems) {
     for method in class.methods() {
-        if let Some(receiver) = method.receiver
+        if let Some(receiver) = &method.receiver
             && receiver.kind == ReceiverKind::Owned
         {
             let message = format!(
                 "the method `{}` would leave nothing for the next call; write `&self` or `&mut self`",
                 method.name.wit
             );
-            problems.at(receiver.span, message);
+            problems.on(&receiver.written, message);
         }
     }
 }
@@ -128,7 +128,7 @@ fn routes(class: &Class, problems: &mut Problems) {
 /// A class that shares its instances has something to share.
 fn concurrency(class: &Class, problems: &mut Problems) {
     let Some(setting) = class.setting("concurrency").filter(|_| class.concurrency() > 1) else { return };
-    let mut methods = class.methods().filter_map(|method| method.receiver).peekable();
+    let mut methods = class.methods().filter_map(|method| method.receiver.as_ref()).peekable();
     let is_exclusive = methods.peek().is_some() && class.methods().all(|method| method.receiver.is_some());
     if is_exclusive && methods.all(|receiver| receiver.kind == ReceiverKind::Exclusive) {
         let message = format!(
@@ -136,10 +136,10 @@ fn concurrency(class: &Class, problems: &mut Problems) {
              share the instance, or leave `concurrency` out",
             class.concurrency()
         );
-        problems.at(setting.span, message);
-        for method in class.methods().filter(|method| matches!(method.role, Role::Method(_))) {
-            if let Some(receiver) = method.receiver {
-                problems.at(receiver.span, "this keeps other calls out of the instance");
+        problems.on(&setting.written, message);
+        for method in class.methods() {
+            if let Some(receiver) = &method.receiver {
+                problems.on(&receiver.written, "this keeps other calls out of the instance");
             }
         }
     }

@@ -8,6 +8,7 @@
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote};
+use syn::visit_mut::{self, VisitMut};
 
 use crate::model::{Class, Definition, Function, Returned};
 use crate::{names, section, wit};
@@ -46,16 +47,16 @@ pub(crate) fn module(class: &Class, module: &Ident, namespace: &str) -> TokenStr
 
             #statics
 
-            struct Class;
+            struct __Class;
 
-            impl bindings::Guest for Class {
+            impl bindings::Guest for __Class {
                 #(#hooks)*
                 #(#methods)*
             }
 
             #(#conversions)*
 
-            export!(Class);
+            export!(__Class);
 
             #manifest
         }
@@ -71,7 +72,7 @@ struct Glue<'a> {
 impl Glue<'_> {
     /// The bindings, in which the user's types stand where they can.
     fn bindings(&self, namespace: &str) -> TokenStream {
-        let text = wit::document(self.class, namespace);
+        let text = raw("r", &wit::document(self.class, namespace));
         let own = self.crossing.crossing().map(|definition| &definition.name.rust);
         let lifts = self.crossing.crossing().filter_map(convert::enum_lift);
         let map = self.crossing.map_type();
@@ -84,9 +85,10 @@ impl Glue<'_> {
     /// Where the state and what `build` made are kept.
     fn statics(&self) -> TokenStream {
         let state = self.class.kept_state().map(|state| {
-            quote!(static STATE: ::wasmhost_guest::__private::Slot<#state> = const { ::wasmhost_guest::__private::Slot::new() };)
+            quote!(static STATE: ::wasmhost_guest::__private::Slot<super::#state> = const { ::wasmhost_guest::__private::Slot::new() };)
         });
         let built = self.kept().map(|(name, ty)| {
+            let ty = from_within(ty);
             quote!(static #name: ::wasmhost_guest::__private::Kept<#ty> = const { ::wasmhost_guest::__private::Kept::new() };)
         });
         let statics: TokenStream = state.into_iter().chain(built).collect();
@@ -110,7 +112,7 @@ impl Glue<'_> {
     fn path(&self, function: &Function) -> TokenStream {
         let name = &function.name.rust;
         match self.class.state.as_ref().filter(|_| function.is_of_state) {
-            Some(state) => quote!(#state::#name),
+            Some(state) => quote!(super::#state::#name),
             None => quote!(super::#name),
         }
     }
@@ -133,10 +135,66 @@ fn async_word(is_async: bool) -> Option<TokenStream> {
 fn manifest(class: &Class) -> TokenStream {
     let document = section::document(class);
     let length = Literal::usize_unsuffixed(document.len());
-    let bytes = Literal::byte_string(document.as_bytes());
+    let bytes = raw("br", &document);
     quote! {
         #[used]
         #[cfg_attr(target_family = "wasm", unsafe(link_section = "wasmhost:manifest"))]
         static MANIFEST: [u8; #length] = *#bytes;
+    }
+}
+
+/// A type of the user's, as the private module has to name it: one module further in.
+fn from_within(ty: &syn::Type) -> syn::Type {
+    struct Deeper;
+
+    impl VisitMut for Deeper {
+        fn visit_path_mut(&mut self, path: &mut syn::Path) {
+            visit_mut::visit_path_mut(self, path);
+            let first = path.segments.first().map(|first| first.ident.to_string());
+            match first.as_deref() {
+                Some("super") => path.segments.insert(0, syn::parse_quote!(super)),
+                Some("self") => path.segments[0] = syn::parse_quote!(super),
+                _ => {}
+            }
+        }
+    }
+
+    let mut ty = ty.clone();
+    Deeper.visit_type_mut(&mut ty);
+    ty
+}
+
+/// A literal of the text as it is, so that who reads the expansion reads it. Where that is not possible, an escaped one.
+fn raw(prefix: &str, text: &str) -> Literal {
+    let fences: String =
+        (0..).map(|count| "#".repeat(count)).find(|fence| !text.contains(&format!("\"{fence}"))).unwrap_or_default();
+    let is_plain = text.is_ascii() && !text.contains('\r');
+    let escaped = || if prefix == "br" { Literal::byte_string(text.as_bytes()) } else { Literal::string(text) };
+    format!("{prefix}{fences}\"{text}\"{fences}").parse().ok().filter(|_| is_plain).unwrap_or_else(escaped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_named_from_one_module_further_in() {
+        for (written, expected) in [
+            ("Table", "Table"),
+            ("super::Table", "super::super::Table"),
+            ("Vec<self::Table>", "Vec<super::Table>"),
+            ("::std::vec::Vec<(u8, super::T)>", "::std::vec::Vec<(u8, super::super::T)>"),
+        ] {
+            let (written, expected): (syn::Type, syn::Type) =
+                (syn::parse_str(written).unwrap(), syn::parse_str(expected).unwrap());
+            assert_eq!(from_within(&written), expected);
+        }
+    }
+
+    #[test]
+    fn a_text_is_written_as_it_is_where_it_can_be() {
+        assert_eq!(raw("r", "plain").to_string(), "r\"plain\"");
+        assert_eq!(raw("br", "\"#").to_string(), "br##\"\"#\"##");
+        assert_eq!(raw("br", "ö").to_string(), r#"b"\xC3\xB6""#);
     }
 }

@@ -10,7 +10,7 @@
 //! what the user wrote stays, so that an editor still knows it.
 
 use proc_macro::TokenStream;
-use syn::{DeriveInput, ItemFn, ItemMod, parse_macro_input};
+use syn::{DeriveInput, Item, parse_macro_input};
 
 mod bindings;
 mod check;
@@ -28,14 +28,14 @@ mod wit;
 /// Makes a module a class. See `wasmhost_guest::class`.
 #[proc_macro_attribute]
 pub fn class(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let item = parse_macro_input!(item as ItemMod);
+    let item = parse_macro_input!(item as Item);
     expand::class(arguments.into(), item, &expand::namespace()).into()
 }
 
 /// Makes a function a class with one method. See `wasmhost_guest::function`.
 #[proc_macro_attribute]
 pub fn function(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let item = parse_macro_input!(item as ItemFn);
+    let item = parse_macro_input!(item as Item);
     expand::function(arguments.into(), item, &expand::namespace()).into()
 }
 

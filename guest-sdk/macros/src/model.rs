@@ -3,7 +3,7 @@
 //! It keeps the user's own tokens where something generated has to name them, so that the compiler's errors point at them.
 //! It must not know how a class is written (`parse`), nor WIT, JSON or bindings (`wit`, `section`, `glue`).
 
-use proc_macro2::{Ident, Span};
+use proc_macro2::{Ident, Span, TokenStream};
 use serde_json::Value as Json;
 
 /// A class: what one `#[class]` module or one `#[function]` says.
@@ -31,7 +31,7 @@ pub(crate) struct Setting {
     /// As the manifest spells it.
     pub(crate) key: &'static str,
     pub(crate) value: Json,
-    pub(crate) span: Span,
+    pub(crate) written: TokenStream,
 }
 
 /// A function with a role.
@@ -60,10 +60,10 @@ pub(crate) enum Role {
 }
 
 /// How a function takes its state.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Receiver {
     pub(crate) kind: ReceiverKind,
-    pub(crate) span: Span,
+    pub(crate) written: TokenStream,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -27,8 +27,8 @@ pub(crate) use types::spelled;
 
 /// Reads a `#[class]` module.
 ///
-/// The module is left as it was written, but for our attributes, and an import of the prelude, which a module does not
-/// take over from the file around it.
+/// The module is left as it was written, but for our attributes, and an import of the prelude, unless it takes over all that
+/// the file around it has.
 pub(crate) fn class(arguments: TokenStream, module: &mut ItemMod, problems: &mut Problems) -> Option<Class> {
     let settings = settings::settings(arguments, problems);
     let name = names::class_name(&module.ident, problems);
@@ -54,13 +54,15 @@ pub(crate) fn class(arguments: TokenStream, module: &mut ItemMod, problems: &mut
     if docs.is_empty() {
         docs = state_docs().unwrap_or_default();
     }
-    items.insert(
-        0,
-        syn::parse_quote! {
-            #[allow(unused_imports, reason = "a module that needs none of it is no mistake")]
-            use ::wasmhost_guest::prelude::*;
-        },
-    );
+    if !takes_over(items) {
+        items.insert(
+            0,
+            syn::parse_quote! {
+                #[allow(unused_imports, reason = "a module that needs none of it is no mistake")]
+                use ::wasmhost_guest::prelude::*;
+            },
+        );
+    }
     Some(Class { name, docs, settings, state, types: definitions, functions })
 }
 
@@ -93,6 +95,15 @@ fn refuse_word(wit: &str, ident: &Ident, problems: &mut Problems) {
     if wit == "main" {
         problems.on(ident, "`main` is the name of entrypoints; give the class another one");
     }
+}
+
+/// Whether the module says `use super::*`. The prelude comes with that, and what of its names the file has from elsewhere, such
+/// as another `Result`, must not become ambiguous.
+fn takes_over(items: &[Item]) -> bool {
+    items.iter().any(|item| match item {
+        Item::Use(item) => spelled(&item.tree) == "super::*",
+        _ => false,
+    })
 }
 
 /// What a module's items have gathered so far.

@@ -31,11 +31,6 @@ impl Problems {
         self.0.is_empty()
     }
 
-    /// How many there are, to tell whether a step added some.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// The mistakes as errors of the compiler.
     pub(crate) fn into_errors(self) -> TokenStream {
         self.0.into_iter().map(syn::Error::into_compile_error).collect()

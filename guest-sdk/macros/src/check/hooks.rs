@@ -21,17 +21,17 @@ pub(super) fn check(class: &Class, problems: &mut Problems) {
 }
 
 fn build(function: &Function, problems: &mut Problems) {
-    if let Some(receiver) = function.receiver {
+    if let Some(receiver) = &function.receiver {
         let message = "`#[build]` runs before there is an instance; take no `self`, and return what `#[enter]` is to get as `#[built]`";
-        problems.at(receiver.span, message);
+        problems.on(&receiver.written, message);
     }
     takes_nothing(function, "#[build]", problems);
 }
 
 fn stacked(function: &Function, problems: &mut Problems) {
-    if let Some(receiver) = function.receiver {
+    if let Some(receiver) = &function.receiver {
         let message = "`#[build] #[enter]` runs before there is an instance, too; take no `self`";
-        problems.at(receiver.span, message);
+        problems.on(&receiver.written, message);
     }
     takes_nothing(function, "#[build] #[enter]", problems);
 }
@@ -60,20 +60,24 @@ fn constructors(class: &Class, problems: &mut Problems) {
 
 /// A step takes the state only after it was made.
 fn enters(class: &Class, problems: &mut Problems) {
-    let mut is_made = class.constructor().is_none();
-    for enter in class.enters() {
+    let mut is_made = class.constructor().is_none_or(|constructor| matches!(constructor.role, Role::BuildAndEnter));
+    for enter in class.enters().filter(|enter| matches!(enter.role, Role::Enter)) {
         is_made |= enter.is_constructor();
-        let Some(receiver) = enter.receiver else { continue };
+        let Some(receiver) = &enter.receiver else { continue };
         if enter.is_constructor() {
-            problems
-                .at(receiver.span, "a function that makes the state takes no `self`; leave it out, or return nothing");
+            problems.on(
+                &receiver.written,
+                "a function that makes the state takes no `self`; leave it out, or return nothing",
+            );
         } else if receiver.kind != ReceiverKind::Exclusive {
-            problems
-                .at(receiver.span, "an `#[enter]` function that does not make the state changes it; write `&mut self`");
+            problems.on(
+                &receiver.written,
+                "an `#[enter]` function that does not make the state changes it; write `&mut self`",
+            );
         } else if !is_made {
             let message =
                 "hooks run in the order written, and the state is made further down; write this function after it";
-            problems.at(receiver.span, message);
+            problems.on(&receiver.written, message);
         }
     }
 }
@@ -114,11 +118,11 @@ fn exits(class: &Class, problems: &mut Problems) {
     let exits: Vec<_> = class.exits().collect();
     let Some((_, earlier)) = exits.split_last() else { return };
     for exit in earlier {
-        if let Some(receiver) = exit.receiver
+        if let Some(receiver) = &exit.receiver
             && receiver.kind == ReceiverKind::Owned
         {
             let message = "hooks run in the order written, and this one leaves nothing for the next; write `&mut self`, or write it last";
-            problems.at(receiver.span, message);
+            problems.on(&receiver.written, message);
         }
     }
 }

@@ -45,7 +45,10 @@ fn functions(class: &Class, problems: &mut Problems) {
             _ => false,
         };
         if is_hook {
-            let message = format!("`{}` is the name of a hook in WIT, where types and functions share their names; rename it", name.wit);
+            let message = format!(
+                "`{}` is the name of a hook in WIT, where types and functions share their names; rename it",
+                name.wit
+            );
             problems.on(&name.rust, message);
         }
     }

@@ -38,7 +38,7 @@ impl Glue<'_> {
             steps.iter().flat_map(|step| step.values()).map(|(parameter, ..)| self.signature(parameter)).collect();
         let default = self.class.kept_state().filter(|_| self.class.constructor().is_none()).map(|state| {
             let of_state = state.span().resolved_at(span);
-            let made = quote_spanned!(of_state=> ::wasmhost_guest::__private::start::<#state>());
+            let made = quote_spanned!(of_state=> ::wasmhost_guest::__private::start::<super::#state>());
             quote_spanned!(span=> let mut state = #made;)
         });
         let body = steps.iter().map(|enter| {
@@ -61,7 +61,7 @@ impl Glue<'_> {
         let state =
             steps.iter().any(|step| step.receiver.is_some()).then(|| take_state(ReceiverKind::Exclusive, waits));
         let body = steps.iter().map(|exit| {
-            let owned = exit.receiver.is_some_and(|receiver| receiver.kind == ReceiverKind::Owned);
+            let owned = exit.receiver.as_ref().is_some_and(|receiver| receiver.kind == ReceiverKind::Owned);
             let take = owned.then(|| quote_spanned!(span=> let state = state.take();));
             let call = self.call(exit);
             if exit.returns.failure.is_some() {

@@ -15,7 +15,7 @@ impl Glue<'_> {
         let word = async_word(waits);
         let signature = method.values().map(|(parameter, ..)| self.signature(parameter));
         let output = self.output(method);
-        let state = method.receiver.map(|receiver| take_state(receiver.kind, waits));
+        let state = method.receiver.as_ref().map(|receiver| take_state(receiver.kind, waits));
         let call = self.call(method);
         let returned = self.returned(method);
         let span = Span::mixed_site();
@@ -44,7 +44,7 @@ impl Glue<'_> {
     pub(super) fn call(&self, function: &Function) -> TokenStream {
         let span = Span::mixed_site();
         let path = self.path(function);
-        let receiver = function.receiver.map(|receiver| match receiver.kind {
+        let receiver = function.receiver.as_ref().map(|receiver| match receiver.kind {
             ReceiverKind::Owned => quote_spanned!(span=> state,),
             ReceiverKind::Shared => quote_spanned!(span=> &state,),
             ReceiverKind::Exclusive => quote_spanned!(span=> &mut state,),

@@ -1,7 +1,5 @@
 //! The attributes of functions and parameters: taken out of what was written, because the compiler does not know them.
 
-use proc_macro2::Span;
-use syn::spanned::Spanned as _;
 use syn::{Attribute, Expr, Lit, LitStr, Meta};
 
 use super::route;
@@ -15,10 +13,10 @@ const VERBS: &[(&str, &str)] =
 /// What the attributes of one function say.
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
-    build: Option<Span>,
-    enter: Option<Span>,
-    exit: Option<Span>,
-    method: Option<Span>,
+    build: Option<Attribute>,
+    enter: Option<Attribute>,
+    exit: Option<Attribute>,
+    method: Option<Attribute>,
     route: Option<Route>,
 }
 
@@ -38,7 +36,7 @@ impl Marks {
             } else {
                 self.route = read_route(attribute, verb, problems);
             }
-            self.method.get_or_insert(attribute.span());
+            self.method.get_or_insert_with(|| attribute.clone());
             return true;
         }
         let mark = match name.as_str() {
@@ -51,14 +49,14 @@ impl Marks {
         if !matches!(attribute.meta, Meta::Path(_)) {
             problems.on(attribute, format!("`#[{name}]` takes nothing; settings belong to `#[class(…)]`"));
         }
-        *mark = Some(attribute.span());
+        *mark = Some(attribute.clone());
         true
     }
 
     /// What the function is for; `None` without a mark.
     pub(crate) fn role(self, problems: &mut Problems) -> Option<Role> {
-        let mut refuse = |span: Span, what: &str| {
-            problems.at(span, format!("a function is {what}; write two functions"));
+        let mut refuse = |attribute: &Attribute, what: &str| {
+            problems.on(attribute, format!("a function is {what}; write two functions"));
         };
         match (self.build, self.enter, self.exit, self.method) {
             (None, None, None, None) => None,
@@ -68,11 +66,11 @@ impl Marks {
             (Some(_), Some(_), None, None) => Some(Role::BuildAndEnter),
             (None, None, Some(_), None) => Some(Role::Exit),
             (.., Some(method)) => {
-                refuse(method, "a hook or a method");
+                refuse(&method, "a hook or a method");
                 None
             }
             (_, _, Some(exit), None) => {
-                refuse(exit, "`#[exit]` or another hook");
+                refuse(&exit, "`#[exit]` or another hook");
                 None
             }
         }
@@ -109,7 +107,7 @@ fn read_route(attribute: &Attribute, verb: &'static str, problems: &mut Problems
 pub(crate) struct ParameterMarks {
     pub(crate) docs: String,
     pub(crate) default: Option<Expr>,
-    pub(crate) built: Option<Span>,
+    pub(crate) built: Option<Attribute>,
 }
 
 impl ParameterMarks {
@@ -119,7 +117,7 @@ impl ParameterMarks {
         attributes.retain(|attribute| match our_name(attribute).as_deref() {
             Some("doc") => false,
             Some("built") => {
-                marks.built = Some(attribute.span());
+                marks.built = Some(attribute.clone());
                 false
             }
             Some("default") => {

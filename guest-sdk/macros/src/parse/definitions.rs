@@ -1,7 +1,6 @@
 //! The module's own types: structs and enums with `#[derive(Value)]`.
 
 use syn::punctuated::Punctuated;
-use syn::spanned::Spanned as _;
 use syn::{Fields, Generics, ItemEnum, ItemStruct, Token, Variant};
 
 use super::attributes::{derives, docs};
@@ -12,7 +11,9 @@ use crate::problems::Problems;
 
 /// Reads a struct, or reports what is wrong with it.
 pub(crate) fn record(item: &ItemStruct, types: &Types<'_>, problems: &mut Problems) -> Option<Definition> {
-    refuse_generics(&item.generics, problems);
+    if !has_no_generics(&item.generics, problems) {
+        return None;
+    }
     let kind = match &item.fields {
         Fields::Named(named) if !named.named.is_empty() => {
             let mut fields = Vec::new();
@@ -46,7 +47,9 @@ pub(crate) fn record(item: &ItemStruct, types: &Types<'_>, problems: &mut Proble
 
 /// Reads an enum, or reports what is wrong with it.
 pub(crate) fn choice(item: &ItemEnum, types: &Types<'_>, problems: &mut Problems) -> Option<Definition> {
-    refuse_generics(&item.generics, problems);
+    if !has_no_generics(&item.generics, problems) {
+        return None;
+    }
     if item.variants.is_empty() {
         problems.on(&item.ident, format!("`{}` has no variants, and a value has at least one", item.ident));
         return None;
@@ -86,10 +89,10 @@ fn cases(variants: &Punctuated<Variant, Token![,]>, types: &Types<'_>, problems:
     cases
 }
 
-/// Reports generics, which no type or function that crosses to the host has.
-pub(crate) fn refuse_generics(generics: &Generics, problems: &mut Problems) {
+/// Reports generics, which nothing has that the host sees, and returns whether there are none.
+pub(crate) fn has_no_generics(generics: &Generics, problems: &mut Problems) -> bool {
     if !generics.params.is_empty() {
-        problems
-            .at(generics.span(), "what the host sees has no generics: it is called by others, who cannot choose them");
+        problems.on(generics, "what the host sees has no generics: it is called by others, who cannot choose them");
     }
+    generics.params.is_empty()
 }

@@ -1,14 +1,17 @@
 //! One function with a role: its signature, and the attributes of its parameters.
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, Span};
+use quote::ToTokens as _;
 use syn::spanned::Spanned as _;
 use syn::{Attribute, FnArg, Pat, PatType, ReturnType, Signature};
 
 use super::attributes::{ParameterMarks, docs};
 use super::default;
-use super::definitions::refuse_generics;
+use super::definitions::has_no_generics;
 use super::types::{Types, is_unit, spelled, type_arguments};
-use crate::model::{Definition, Failure, Function, Given, Parameter, Receiver, ReceiverKind, Returned, Returns, Role};
+use crate::model::{
+    Definition, Failure, Function, Given, Name, Parameter, Receiver, ReceiverKind, Returned, Returns, Role, Type,
+};
 use crate::names;
 use crate::problems::Problems;
 
@@ -30,17 +33,18 @@ impl Around<'_> {
         signature: &mut Signature,
         problems: &mut Problems,
     ) -> Option<Function> {
-        refuse_generics(&signature.generics, problems);
+        if !has_no_generics(&signature.generics, problems) {
+            return None;
+        }
         for (word, span) in [
             ("unsafe", signature.unsafety.map(|word| word.span)),
-            ("extern", signature.abi.as_ref().map(|abi| abi.span())),
-            ("variadic", signature.variadic.as_ref().map(|variadic| variadic.span())),
+            ("extern", signature.abi.as_ref().map(|abi| abi.extern_token.span)),
+            ("variadic", signature.variadic.as_ref().map(|variadic| variadic.dots.spans[0])),
         ] {
             if let Some(span) = span {
                 problems.at(span, format!("a function that the host calls is not `{word}`"));
             }
         }
-        let before = problems.len();
         let mut receiver = None;
         let mut parameters = Vec::new();
         for input in &mut signature.inputs {
@@ -49,10 +53,7 @@ impl Around<'_> {
                 FnArg::Typed(written) => parameters.extend(self.parameter(written, problems)),
             }
         }
-        let returns = self.returns(&role, &signature.output, signature.ident.span(), problems)?;
-        if problems.len() > before {
-            return None;
-        }
+        let returns = self.returns(&role, &signature.output, signature.ident.span(), problems);
         Some(Function {
             name: names::name(&signature.ident, problems),
             docs: docs(attributes),
@@ -72,71 +73,60 @@ impl Around<'_> {
             return None;
         };
         let name = names::name(&pattern.ident, problems);
-        let given = match marks.built {
-            Some(span) => {
-                if marks.default.is_some() {
-                    problems.at(span, format!("`{}` comes from `build`, so it has no default", name.rust));
+        let given = match (marks.built, &marks.default) {
+            (Some(attribute), Some(_)) => {
+                problems.on(attribute, format!("`{}` comes from `build`, so it has no default", name.rust));
+                return None;
+            }
+            (Some(_), None) => Given::Built(Box::new(lent(&written.ty, problems)?)),
+            (None, default) => match self.types.read(&written.ty, problems) {
+                Some(ty) => {
+                    let default = default.as_ref().and_then(|value| self.default(&name, value, &ty, problems));
+                    Given::Value { ty, default }
                 }
-                Given::Built(Box::new(lent(&written.ty, problems)?))
-            }
-            None => {
-                let ty = self.types.read(&written.ty, problems)?;
-                let default = match &marks.default {
-                    None => None,
-                    Some(value) => match default::json(value, &ty, self.definitions) {
-                        Ok(json) => Some(json),
-                        Err(message) => {
-                            problems.on(value, format!("the default of `{}`: {message}", name.rust));
-                            return None;
-                        }
-                    },
-                };
-                Given::Value { ty, default }
-            }
+                // Its name is known, which is what other checks need.
+                None => Given::Value { ty: Type::Tuple(Vec::new()), default: None },
+            },
         };
         Some(Parameter { name, docs: marks.docs, given })
     }
 
-    fn returns(
-        &self,
-        role: &Role,
-        output: &ReturnType,
-        default_span: proc_macro2::Span,
-        problems: &mut Problems,
-    ) -> Option<Returns> {
+    fn default(&self, name: &Name, value: &syn::Expr, ty: &Type, problems: &mut Problems) -> Option<serde_json::Value> {
+        match default::json(value, ty, self.definitions) {
+            Ok(json) => Some(json),
+            Err(message) => {
+                problems.on(value, format!("the default of `{}`: {message}", name.rust));
+                None
+            }
+        }
+    }
+
+    fn returns(&self, role: &Role, output: &ReturnType, name: Span, problems: &mut Problems) -> Returns {
         let ReturnType::Type(_, ty) = output else {
-            return Some(Returns { ok: Returned::Nothing, failure: None, span: default_span });
+            return Returns { ok: Returned::Nothing, failure: None, span: name };
         };
-        let span = ty.span();
         let (ok, failure) = match result(ty) {
             Some((ok, err)) => (ok, Some(self.failure(role, err))),
             None => (&**ty, None),
         };
-        let ok = if is_unit(ok) {
-            Returned::Nothing
-        } else if self.is_state(ok) && !matches!(role, Role::Build | Role::Method(_)) {
-            Returned::State
-        } else {
-            match role {
-                Role::Build => Returned::Kept(Box::new(ok.clone())),
-                Role::Method(_) => Returned::Value(self.types.read(ok, problems)?),
-                Role::Enter | Role::BuildAndEnter => {
-                    problems.on(ok, format!("an `#[enter]` function returns nothing or `Self`, not `{}`", spelled(ok)));
-                    return None;
-                }
-                Role::Exit => {
-                    problems.on(
-                        ok,
-                        format!(
-                            "an `#[exit]` function returns nothing, not `{}`: nobody is there to take it",
-                            spelled(ok)
-                        ),
-                    );
-                    return None;
-                }
+        let is_state = self.is_state(ok) && matches!(role, Role::Enter | Role::BuildAndEnter);
+        let ok = match role {
+            _ if is_unit(ok) => Returned::Nothing,
+            _ if is_state => Returned::State,
+            Role::Build => Returned::Kept(Box::new(ok.clone())),
+            // What is no value was reported.
+            Role::Method(_) => self.types.read(ok, problems).map_or(Returned::Nothing, Returned::Value),
+            Role::Enter | Role::BuildAndEnter => {
+                problems.on(ok, format!("an `#[enter]` function returns nothing or `Self`, not `{}`", spelled(ok)));
+                Returned::Nothing
+            }
+            Role::Exit => {
+                let message = "an `#[exit]` function returns nothing: nobody is there to take a";
+                problems.on(ok, format!("{message} `{}`", spelled(ok)));
+                Returned::Nothing
             }
         };
-        Some(Returns { ok, failure, span })
+        Returns { ok, failure, span: ty.span() }
     }
 
     /// Errors of methods are values where they can be; those of hooks end up in a message, and all else that can be shown.
@@ -167,9 +157,8 @@ fn result(ty: &syn::Type) -> Option<(&syn::Type, Option<&syn::Type>)> {
 }
 
 fn read_receiver(written: &syn::Receiver, problems: &mut Problems) -> Option<Receiver> {
-    let span = written.span();
     if written.colon_token.is_some() {
-        problems.at(span, "the state is taken as `&self`, `&mut self`, or, in `#[exit]`, `self`");
+        problems.on(written, "the state is taken as `&self`, `&mut self`, or, in `#[exit]`, `self`");
         return None;
     }
     let kind = match (&written.reference, written.mutability) {
@@ -177,7 +166,7 @@ fn read_receiver(written: &syn::Receiver, problems: &mut Problems) -> Option<Rec
         (Some(_), None) => ReceiverKind::Shared,
         (Some(_), Some(_)) => ReceiverKind::Exclusive,
     };
-    Some(Receiver { kind, span })
+    Some(Receiver { kind, written: written.to_token_stream() })
 }
 
 /// The type in `&'static T`: what `build` made stays where it is, and is lent.

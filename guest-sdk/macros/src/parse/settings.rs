@@ -4,10 +4,10 @@
 //! to one another, are the host's: it checks them when it loads the component, and names them as the manifest does.
 
 use proc_macro2::TokenStream;
+use quote::ToTokens as _;
 use serde_json::{Map, Value as Json};
 use syn::parse::Parser as _;
 use syn::punctuated::Punctuated;
-use syn::spanned::Spanned as _;
 use syn::{Expr, Lit, Meta, Token};
 
 use super::default::text;
@@ -100,7 +100,7 @@ fn setting(meta: &Meta, problems: &mut Problems) -> Option<Setting> {
         return None;
     };
     match value(meta, *kind) {
-        Ok(value) => Some(Setting { key, value, span: meta.span() }),
+        Ok(value) => Some(Setting { key, value, written: meta.to_token_stream() }),
         Err(expected) => {
             problems.on(meta, format!("`{written}` is {expected}"));
             None

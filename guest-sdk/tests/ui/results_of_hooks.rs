@@ -1,0 +1,26 @@
+#![allow(unused)]
+
+use wasmhost_guest::prelude::*;
+
+#[class]
+mod model {
+    #[derive(Default)]
+    pub struct Model;
+
+    impl Model {
+        #[enter]
+        fn load(&mut self) -> u32 {
+            1
+        }
+
+        #[method]
+        fn get(&self) {}
+
+        #[exit]
+        fn close(&self) -> Result<String> {
+            Ok(String::new())
+        }
+    }
+}
+
+fn main() {}
