@@ -135,8 +135,8 @@ mod types {
     }
 
     #[method]
-    fn r#loop(r#type: u8) -> u8 {
-        r#type
+    fn r#loop(value: u8) -> u8 {
+        value
     }
 
     #[method]
