@@ -1,26 +1,76 @@
 //! Errors of hooks and methods, and how they become text.
 
-/// Any error: `?` makes one of every error type, and `.into()` of a text.
+use std::fmt;
+
+/// Any error, as the text that a caller or a log gets: that of the error, followed by those of its sources.
+///
+/// `?` makes one of every error type, [`error!`](crate::error!) and [`bail!`](crate::bail!) make one of a text. It is no
+/// `std::error::Error` itself: it is where errors end.
+///
+/// It holds the text and not the error, because all that one can do with an error behind a pointer, its `Debug` among it,
+/// would be part of every component.
 ///
 /// ```
-/// use wasmhost_guest::Result;
+/// use wasmhost_guest::{Result, bail};
 ///
 /// fn port(text: &str) -> Result<u16> {
 ///     let port = text.parse()?;
 ///     if port < 1024 {
-///         return Err(format!("{port} is a port of the system's own").into());
+///         bail!("{port} is a port of the system's own");
 ///     }
 ///     Ok(port)
 /// }
-/// # assert!(port("80").is_err());
+///
+/// assert_eq!(port("80").unwrap_err().text(), "80 is a port of the system's own");
 /// ```
-pub type Error = Box<dyn std::error::Error + Send + Sync>;
+pub struct Error(String);
 
 /// What a hook or method that can fail returns.
 ///
 /// With an error of another type than [`Error`] it is `Result<T, E>`. An `E` with `#[derive(Value)]` reaches the caller as a
 /// value; any other `E: Display` as its text, followed by the texts of its sources.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// Makes an error of a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Returns the text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<E: std::error::Error> From<E> for Error {
+    fn from(error: E) -> Self {
+        Self(text::with_sources(error.to_string(), error.source()))
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Makes an [`Error`] of a text, written as in `format!`.
+#[macro_export]
+macro_rules! error {
+    ($($part:tt)*) => {
+        $crate::Error::new(::std::format!($($part)*))
+    };
+}
+
+/// Returns an [`Error`] with a text, written as in `format!`.
+#[macro_export]
+macro_rules! bail {
+    ($($part:tt)*) => {
+        return ::core::result::Result::Err($crate::error!($($part)*).into())
+    };
+}
 
 /// How an error becomes text, chosen by its type.
 ///
@@ -34,8 +84,8 @@ pub(crate) mod text {
     #[derive(Debug)]
     pub struct Failed<E>(pub E);
 
-    /// A boxed error, which is no `Error` itself.
-    pub trait OfBox {
+    /// An error of our own, or in a box: neither is an `Error` itself.
+    pub trait OfOurs {
         /// Returns the text of the error and of its sources.
         fn text(&self) -> String;
     }
@@ -71,21 +121,27 @@ pub(crate) mod text {
         }
     }
 
-    impl OfBox for &&Failed<Box<dyn Error + Send + Sync>> {
+    impl OfOurs for &&Failed<crate::Error> {
         fn text(&self) -> String {
-            chain(&*self.0)
+            self.0.text().to_owned()
         }
     }
 
-    impl OfBox for &&Failed<Box<dyn Error>> {
+    impl OfOurs for &&Failed<Box<dyn Error + Send + Sync>> {
         fn text(&self) -> String {
-            chain(&*self.0)
+            with_sources(self.0.to_string(), self.0.source())
+        }
+    }
+
+    impl OfOurs for &&Failed<Box<dyn Error>> {
+        fn text(&self) -> String {
+            with_sources(self.0.to_string(), self.0.source())
         }
     }
 
     impl<E: Error> OfError for &Failed<E> {
         fn text(&self) -> String {
-            chain(&self.0)
+            with_sources(self.0.to_string(), self.0.source())
         }
     }
 
@@ -100,9 +156,7 @@ pub(crate) mod text {
     }
 
     /// The text of an error, and of its sources where it does not say them itself.
-    fn chain(error: &dyn Error) -> String {
-        let mut text = error.to_string();
-        let mut source = error.source();
+    pub(super) fn with_sources(mut text: String, mut source: Option<&(dyn Error + 'static)>) -> String {
         while let Some(error) = source {
             let next = error.to_string();
             if !text.ends_with(&next) {
@@ -121,7 +175,7 @@ pub(crate) mod text {
 macro_rules! __text {
     ($error:expr) => {{
         #[allow(unused_imports, reason = "which of them is used depends on the error")]
-        use $crate::__private::{OfBox as _, OfDisplay as _, OfError as _};
+        use $crate::__private::{OfDisplay as _, OfError as _, OfOurs as _};
         (&&&$crate::__private::Failed($error)).text()
     }};
 }
@@ -163,6 +217,7 @@ mod tests {
         assert_eq!(crate::__text!(outer()), expected);
         assert_eq!(crate::__text!(crate::Error::from(outer())), expected);
         assert_eq!(crate::__text!(Box::<dyn std::error::Error>::from(outer())), expected);
+        assert_eq!(crate::__text!(Box::<dyn std::error::Error + Send + Sync>::from(outer())), expected);
     }
 
     #[test]
@@ -170,6 +225,14 @@ mod tests {
         assert_eq!(crate::__text!("no"), "no");
         assert_eq!(crate::__text!(String::from("no")), "no");
         assert_eq!(crate::__text!(Shown), "shown: at length");
-        assert_eq!(crate::__text!(crate::Error::from("no")), "no");
+    }
+
+    #[test]
+    fn a_text_makes_an_error() {
+        fn refuse(what: u8) -> crate::Result<()> {
+            bail!("no {what}");
+        }
+        assert_eq!(refuse(1).unwrap_err().text(), "no 1");
+        assert_eq!(crate::error!("none").text(), "none");
     }
 }

@@ -25,7 +25,7 @@
 //!         #[enter]
 //!         fn new(#[default("world")] name: String) -> Result<Self> {
 //!             if name.is_empty() {
-//!                 return Err("nobody is there to greet".into());
+//!                 bail!("nobody is there to greet");
 //!             }
 //!             Ok(Self { name, count: 0 })
 //!         }
@@ -56,6 +56,7 @@
 
 pub use wasmhost_guest_macros::{class, function};
 
+mod alone;
 mod error;
 mod failures;
 mod kept;
@@ -70,14 +71,15 @@ pub use wasmhost_guest_macros::Value;
 
 /// What classes are written with. A `#[class]` module has it without asking.
 pub mod prelude {
-    pub use crate::{Bytes, Error, Result, Value, class, function};
+    pub use crate::{Bytes, Error, Result, Value, bail, class, error, function};
     pub use std::time::Duration;
 }
 
 /// What generated code is made of. It may change in any release.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::error::text::{Failed, OfBox, OfDisplay, OfError};
+    pub use crate::alone::{Alone, Changing};
+    pub use crate::error::text::{Failed, OfDisplay, OfError, OfOurs, Told};
     pub use crate::failures::Failures;
     pub use crate::kept::Kept;
     pub use crate::lock::{Exclusive, Lock, Shared};

@@ -8,17 +8,18 @@
 //!
 //! Whoever came first is in first, so neither kind can starve the other. It knows one thread, as guests have, and no runtime.
 
-use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::ops::{Deref, DerefMut};
 use std::task::{Poll, Waker};
 
+use crate::alone::{Alone, Changing};
+
 /// A value that many may read or one may change.
 #[derive(Debug)]
 pub struct Lock<T> {
-    /// Empty once `exit` took it.
-    value: RefCell<Option<T>>,
+    value: Alone<T>,
     queue: RefCell<VecDeque<Waiting>>,
     next: Cell<u64>,
 }
@@ -30,14 +31,11 @@ struct Waiting {
     waker: Waker,
 }
 
-const GONE: &str = "the host calls no method after `exit`";
-const BUSY: &str = "the host makes one call at a time in an instance with `concurrency = 1`";
-
 impl<T> Lock<T> {
     /// Makes a lock around `value`.
     #[must_use]
     pub const fn new(value: T) -> Self {
-        Self { value: RefCell::new(Some(value)), queue: RefCell::new(VecDeque::new()), next: Cell::new(0) }
+        Self { value: Alone::new(value), queue: RefCell::new(VecDeque::new()), next: Cell::new(0) }
     }
 
     /// Waits until the value can be read.
@@ -58,35 +56,12 @@ impl<T> Lock<T> {
         self.wait_for(Self::try_exclusive).await
     }
 
-    /// Takes the value to read it, where nobody else can have it.
-    ///
-    /// # Panics
-    ///
-    /// If somebody else changes it.
-    #[must_use]
-    pub fn shared_now(&self) -> Shared<'_, T> {
-        self.try_shared().expect(BUSY)
-    }
-
-    /// Takes the value to change it, where nobody else can have it.
-    ///
-    /// # Panics
-    ///
-    /// If somebody else has it.
-    #[must_use]
-    pub fn exclusive_now(&self) -> Exclusive<'_, T> {
-        self.try_exclusive().expect(BUSY)
-    }
-
     fn try_shared(&self) -> Option<Shared<'_, T>> {
-        let value = Ref::map(self.value.try_borrow().ok()?, |value| value.as_ref().expect(GONE));
-        Some(Shared { value, _wake: WakeNext(&self.queue) })
+        Some(Shared { value: self.value.try_shared()?, _wake: WakeNext(&self.queue) })
     }
 
     fn try_exclusive(&self) -> Option<Exclusive<'_, T>> {
-        let value = self.value.try_borrow_mut().ok()?;
-        assert!(value.is_some(), "{GONE}");
-        Some(Exclusive { value, _wake: WakeNext(&self.queue) })
+        Some(Exclusive { value: self.value.try_exclusive()?, _wake: WakeNext(&self.queue) })
     }
 
     async fn wait_for<'a, G>(&'a self, attempt: impl Fn(&'a Self) -> Option<G>) -> G {
@@ -165,7 +140,7 @@ impl<T> Deref for Shared<'_, T> {
 /// The value, for changing. Fields are dropped in order: the value is free before the next is woken.
 #[derive(Debug)]
 pub struct Exclusive<'a, T> {
-    value: RefMut<'a, Option<T>>,
+    value: Changing<'a, T>,
     _wake: WakeNext<'a>,
 }
 
@@ -176,8 +151,8 @@ impl<T> Exclusive<'_, T> {
     ///
     /// If it was taken before.
     #[must_use]
-    pub fn take(mut self) -> T {
-        self.value.take().expect(GONE)
+    pub fn take(self) -> T {
+        self.value.take()
     }
 }
 
@@ -185,13 +160,13 @@ impl<T> Deref for Exclusive<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.value.as_ref().expect(GONE)
+        &self.value
     }
 }
 
 impl<T> DerefMut for Exclusive<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.value.as_mut().expect(GONE)
+        &mut self.value
     }
 }
 
@@ -238,13 +213,13 @@ mod tests {
         assert!(poll(writer.as_mut(), &woken).is_none());
         drop(two);
         *poll(writer.as_mut(), &woken).unwrap() += 1;
-        assert_eq!(*lock.shared_now(), 2);
+        assert_eq!(*lock.try_shared().unwrap(), 2);
     }
 
     #[test]
     fn a_reader_does_not_pass_a_writer_that_waits() {
         let (lock, woken) = (Lock::new(()), Arc::default());
-        let reader = lock.shared_now();
+        let reader = lock.try_shared().unwrap();
         let (mut writer, mut later) = (pin!(lock.exclusive()), pin!(lock.shared()));
         assert!(poll(writer.as_mut(), &woken).is_none());
         assert!(poll(later.as_mut(), &woken).is_none());
@@ -258,7 +233,7 @@ mod tests {
     #[test]
     fn readers_wake_each_other_in_turn() {
         let (lock, first, second) = (Lock::new(()), Arc::default(), Arc::default());
-        let writer = lock.exclusive_now();
+        let writer = lock.try_exclusive().unwrap();
         let (mut one, mut two) = (pin!(lock.shared()), pin!(lock.shared()));
         assert!(poll(one.as_mut(), &first).is_none() && poll(two.as_mut(), &second).is_none());
         drop(writer);
@@ -271,7 +246,7 @@ mod tests {
     #[test]
     fn who_gives_up_waiting_does_not_hold_up_others() {
         let (lock, woken, last) = (Lock::new(()), Arc::default(), Arc::default());
-        let reader = lock.shared_now();
+        let reader = lock.try_shared().unwrap();
         let mut writer = Box::pin(lock.exclusive());
         let mut later = pin!(lock.shared());
         assert!(poll(writer.as_mut(), &woken).is_none() && poll(later.as_mut(), &last).is_none());
@@ -279,13 +254,5 @@ mod tests {
         assert_eq!(last.count(), 1);
         assert!(poll(later, &last).is_some());
         drop(reader);
-    }
-
-    #[test]
-    fn what_was_taken_is_gone() {
-        let lock = Lock::new(String::from("state"));
-        assert_eq!(lock.exclusive_now().take(), "state");
-        let gone = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(lock.shared_now())));
-        assert!(gone.is_err());
     }
 }

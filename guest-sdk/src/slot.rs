@@ -2,16 +2,15 @@
 
 use std::cell::Cell;
 
-use crate::lock::Lock;
-
-/// A place for the state of an instance.
+/// A place for the state of an instance, in what guards it: [`Alone`](crate::__private::Alone) or
+/// [`Lock`](crate::__private::Lock).
 ///
 /// An instance is entered once, so what is put here stays until its memory goes. It is leaked for that: a place without
 /// anything to drop costs a call no check of whether it is still there.
 #[derive(Debug)]
-pub struct Slot<T: 'static>(Cell<Option<&'static Lock<T>>>);
+pub struct Slot<G: 'static>(Cell<Option<&'static G>>);
 
-impl<T> Slot<T> {
+impl<G> Slot<G> {
     /// Makes an empty place.
     #[must_use]
     pub const fn new() -> Self {
@@ -19,22 +18,22 @@ impl<T> Slot<T> {
     }
 
     /// Puts the state into its place.
-    pub fn put(&self, state: T) {
-        self.0.set(Some(Box::leak(Box::new(Lock::new(state)))));
+    pub fn put(&self, guarded: G) {
+        self.0.set(Some(Box::leak(Box::new(guarded))));
     }
 
-    /// Returns the state, which has to be locked.
+    /// Returns the guarded state.
     ///
     /// # Panics
     ///
     /// If there is none.
     #[must_use]
-    pub fn get(&self) -> &'static Lock<T> {
+    pub fn get(&self) -> &'static G {
         self.0.get().expect("the host enters an instance before it calls it")
     }
 }
 
-impl<T> Default for Slot<T> {
+impl<G> Default for Slot<G> {
     fn default() -> Self {
         Self::new()
     }

@@ -56,7 +56,8 @@ pub(crate) fn bindings(input: &Input) -> syn::Result<TokenStream> {
     let mut replaced = Vec::new();
     replace(&mut file.items, &input.own, &mut replaced);
     if replaced.len() != input.own.len() {
-        return Err(refuse(format!("of the types {:?} only {replaced:?} are in them", input.own)));
+        let own: Vec<_> = input.own.iter().map(ToString::to_string).collect();
+        return Err(refuse(format!("of the types {own:?} only {replaced:?} are in them")));
     }
     let items = file.items;
     Ok(quote!(#(#items)*))

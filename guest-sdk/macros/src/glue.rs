@@ -85,7 +85,11 @@ impl Glue<'_> {
     /// Where the state and what `build` made are kept.
     fn statics(&self) -> TokenStream {
         let state = self.class.kept_state().map(|state| {
-            quote!(static STATE: ::wasmhost_guest::__private::Slot<super::#state> = const { ::wasmhost_guest::__private::Slot::new() };)
+            let guard = self.guard();
+            quote! {
+                static STATE: ::wasmhost_guest::__private::Slot<#guard<super::#state>> =
+                    const { ::wasmhost_guest::__private::Slot::new() };
+            }
         });
         let built = self.kept().map(|(name, ty)| {
             let ty = from_within(ty);
@@ -93,6 +97,15 @@ impl Glue<'_> {
         });
         let statics: TokenStream = state.into_iter().chain(built).collect();
         if statics.is_empty() { statics } else { quote!(::std::thread_local! { #statics }) }
+    }
+
+    /// What guards the state: calls wait for each other only where several share an instance.
+    fn guard(&self) -> TokenStream {
+        if wit::waits(self.class) {
+            quote!(::wasmhost_guest::__private::Lock)
+        } else {
+            quote!(::wasmhost_guest::__private::Alone)
+        }
     }
 
     /// What `build` functions return, with the statics that keep it.

@@ -100,8 +100,14 @@ pub(crate) fn in_bindings(wit: &str) -> String {
     if RUST_WORDS.contains(&wit) { format!("{wit}_") } else { wit.to_snake_case() }
 }
 
-/// The identifier of a type or case in the bindings.
+/// The identifier of a type in the bindings.
 pub(crate) fn type_in_bindings(wit: &str) -> String {
+    // `Guest` is the trait.
+    if wit == "guest" { "Guest_".to_owned() } else { wit.to_upper_camel_case() }
+}
+
+/// The identifier of a variant in the bindings.
+pub(crate) fn case_in_bindings(wit: &str) -> String {
     wit.to_upper_camel_case()
 }
 
@@ -141,6 +147,7 @@ mod tests {
         assert!(problems.is_empty());
         assert_eq!(in_wit("list"), "%list");
         assert_eq!(type_in_bindings("http-error"), "HttpError");
+        assert_eq!((type_in_bindings("guest").as_str(), case_in_bindings("guest").as_str()), ("Guest_", "Guest"));
     }
 
     #[test]

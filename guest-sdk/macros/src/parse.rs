@@ -80,14 +80,8 @@ pub(crate) fn function(arguments: TokenStream, item: &mut ItemFn, problems: &mut
     let types = Types { own: &[], others: &[], is_in_module: false };
     let around = Around { types: &types, definitions: &[], state: None };
     let function = around.read(role, &item.attrs, &mut item.sig, problems)?;
-    Some(Class {
-        name,
-        docs: function.docs.clone(),
-        settings,
-        state: None,
-        types: Vec::new(),
-        functions: vec![function],
-    })
+    // Its docs are the method's: said of the class, too, they would stand twice in every listing.
+    Some(Class { name, docs: String::new(), settings, state: None, types: Vec::new(), functions: vec![function] })
 }
 
 /// `enter` and its like are hooks by their names, so a class of such a name would only confuse; `main` is the entrypoint.

@@ -1,4 +1,4 @@
-#![allow(unused)]
+#![allow(unused, reason = "only mistakes are of interest")]
 
 use wasmhost_guest::prelude::*;
 

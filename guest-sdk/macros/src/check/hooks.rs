@@ -83,7 +83,7 @@ fn enters(class: &Class, problems: &mut Problems) {
 }
 
 fn built(class: &Class, problems: &mut Problems) {
-    let kept: Vec<_> = class.builds().filter_map(|build| kept(build)).collect();
+    let kept: Vec<_> = class.builds().filter_map(kept).collect();
     for (at, build) in class.builds().filter(|build| kept_type(build).is_some()).enumerate() {
         if kept[..at].contains(&kept[at]) {
             let message =
@@ -95,7 +95,8 @@ fn built(class: &Class, problems: &mut Problems) {
         let Given::Built(ty) = &parameter.given else { continue };
         let wanted = spelled(ty);
         if !kept.contains(&wanted) {
-            let known: Vec<_> = kept.iter().map(|ty| format!("`{ty}`")).collect();
+            let mut known: Vec<_> = kept.iter().map(|ty| format!("`{ty}`")).collect();
+            known.dedup();
             let known = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
             problems.on(ty, format!("no `#[build]` function returns `{wanted}`; they return {known}"));
         }
@@ -110,7 +111,7 @@ fn kept_type(build: &Function) -> Option<&syn::Type> {
 }
 
 fn kept(build: &Function) -> Option<String> {
-    kept_type(build).map(|ty| spelled(ty))
+    kept_type(build).map(spelled)
 }
 
 /// Only the last of the exits can take the state for good.

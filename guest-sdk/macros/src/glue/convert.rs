@@ -145,7 +145,7 @@ impl Crossing<'_> {
     }
 
     fn arm(&self, way: Way, case: &Case, from: &TokenStream, to: &TokenStream) -> TokenStream {
-        let (user, binding) = (&case.name.rust, format_ident!("{}", names::type_in_bindings(&case.name.wit)));
+        let (user, binding) = (&case.name.rust, format_ident!("{}", names::case_in_bindings(&case.name.wit)));
         let (source, target) = if way == Way::Lift { (&binding, user) } else { (user, &binding) };
         let names: Vec<_> = (0..case.payload.len()).map(|at| format_ident!("part_{at}")).collect();
         let values = case.payload.iter().zip(&names).map(|(ty, name)| self.turn(way, ty, quote!(#name)));

@@ -113,7 +113,7 @@ fn is_spelled_alike(name: &Name) -> bool {
 }
 
 fn is_case_spelled_alike(name: &Name) -> bool {
-    name.rust == names::type_in_bindings(&name.wit)
+    name.rust == names::case_in_bindings(&name.wit)
 }
 
 /// The map that the class uses, or, of two, the ordered one.

@@ -45,7 +45,9 @@ impl Glue<'_> {
             let step = self.step(enter);
             if enter.is_constructor() { quote_spanned!(span=> let mut state = #step;) } else { quote!(#step;) }
         });
-        let keep = self.class.kept_state().map(|_| quote_spanned!(span=> STATE.with(|slot| slot.put(state));));
+        let guard = self.guard();
+        let keep =
+            self.class.kept_state().map(|_| quote_spanned!(span=> STATE.with(|slot| slot.put(#guard::new(state)));));
         Some(hook("enter", &steps, false, &signature, &quote!(#default #(#body)* #keep)))
     }
 
@@ -58,8 +60,10 @@ impl Glue<'_> {
         }
         let waits = wit::waits(self.class) || steps.iter().any(|step| step.is_async);
         let can_fail = steps.iter().any(|step| step.returns.failure.is_some());
-        let state =
-            steps.iter().any(|step| step.receiver.is_some()).then(|| take_state(ReceiverKind::Exclusive, waits));
+        let state = steps
+            .iter()
+            .any(|step| step.receiver.is_some())
+            .then(|| take_state(ReceiverKind::Exclusive, wit::waits(self.class)));
         let body = steps.iter().map(|exit| {
             let owned = exit.receiver.as_ref().is_some_and(|receiver| receiver.kind == ReceiverKind::Owned);
             let take = owned.then(|| quote_spanned!(span=> let state = state.take();));

@@ -15,7 +15,7 @@ impl Glue<'_> {
         let word = async_word(waits);
         let signature = method.values().map(|(parameter, ..)| self.signature(parameter));
         let output = self.output(method);
-        let state = method.receiver.as_ref().map(|receiver| take_state(receiver.kind, waits));
+        let state = method.receiver.as_ref().map(|receiver| take_state(receiver.kind, wit::waits(self.class)));
         let call = self.call(method);
         let returned = self.returned(method);
         let span = Span::mixed_site();
@@ -101,9 +101,9 @@ pub(super) fn take_state(kind: ReceiverKind, waits: bool) -> TokenStream {
     let span = Span::mixed_site();
     let lock = quote!(STATE.with(::wasmhost_guest::__private::Slot::get));
     match (kind, waits) {
-        (ReceiverKind::Shared, false) => quote_spanned!(span=> let state = #lock.shared_now();),
+        (ReceiverKind::Shared, false) => quote_spanned!(span=> let state = #lock.shared();),
         (ReceiverKind::Shared, true) => quote_spanned!(span=> let state = #lock.shared().await;),
-        (_, false) => quote_spanned!(span=> let mut state = #lock.exclusive_now();),
+        (_, false) => quote_spanned!(span=> let mut state = #lock.exclusive();),
         (_, true) => quote_spanned!(span=> let mut state = #lock.exclusive().await;),
     }
 }

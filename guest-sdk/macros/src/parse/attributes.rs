@@ -85,13 +85,10 @@ fn our_name(attribute: &Attribute) -> Option<String> {
 }
 
 fn read_route(attribute: &Attribute, verb: &'static str, problems: &mut Problems) -> Option<Route> {
-    let path = match attribute.parse_args::<LitStr>() {
-        Ok(path) => path,
-        Err(_) => {
-            let name = verb.to_ascii_lowercase();
-            problems.on(attribute, format!("a route has a path; write `#[{name}(\"/users/{{id}}\")]`"));
-            return None;
-        }
+    let Ok(path) = attribute.parse_args::<LitStr>() else {
+        let name = verb.to_ascii_lowercase();
+        problems.on(attribute, format!("a route has a path; write `#[{name}(\"/users/{{id}}\")]`"));
+        return None;
     };
     match route::path(verb, &path.value(), path.span()) {
         Ok(route) => Some(route),

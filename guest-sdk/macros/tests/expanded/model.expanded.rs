@@ -73,7 +73,8 @@ world model-world {
         );
         use self::exports::my_app::model::model as bindings;
         ::std::thread_local! {
-            static STATE : ::wasmhost_guest::__private::Slot < super::Model > = const {
+            static STATE : ::wasmhost_guest::__private::Slot <
+            ::wasmhost_guest::__private::Alone < super::Model >> = const {
             ::wasmhost_guest::__private::Slot::new() }; static BUILT_DOWNLOAD :
             ::wasmhost_guest::__private::Kept < Table > = const {
             ::wasmhost_guest::__private::Kept::new() };
@@ -98,13 +99,16 @@ world model-world {
                         size,
                     )
                     .map_err(|error| ::wasmhost_guest::__text!(error))?;
-                STATE.with(|slot| slot.put(state));
+                STATE
+                    .with(|slot| {
+                        slot.put(::wasmhost_guest::__private::Alone::new(state))
+                    });
                 ::core::result::Result::Ok(())
             }
             fn exit() {
                 let mut state = STATE
                     .with(::wasmhost_guest::__private::Slot::get)
-                    .exclusive_now();
+                    .exclusive();
                 let state = state.take();
                 super::Model::close(state);
             }
@@ -113,22 +117,17 @@ world model-world {
             ) -> ::core::result::Result<::std::string::String, ::std::string::String> {
                 let mut state = STATE
                     .with(::wasmhost_guest::__private::Slot::get)
-                    .exclusive_now();
+                    .exclusive();
                 let returned = super::Model::generate(&mut state, prompt);
                 returned.map_err(|error| ::wasmhost_guest::__text!(error))
             }
             async fn predict(x: ::std::vec::Vec<f64>) -> super::Prediction {
-                let state = STATE
-                    .with(::wasmhost_guest::__private::Slot::get)
-                    .shared()
-                    .await;
+                let state = STATE.with(::wasmhost_guest::__private::Slot::get).shared();
                 let returned = super::Model::predict(&state, x).await;
                 returned
             }
             fn home(id: u32, qux: ::std::string::String) -> ::std::string::String {
-                let state = STATE
-                    .with(::wasmhost_guest::__private::Slot::get)
-                    .shared_now();
+                let state = STATE.with(::wasmhost_guest::__private::Slot::get).shared();
                 let returned = super::Model::home(&state, id, qux);
                 returned
             }

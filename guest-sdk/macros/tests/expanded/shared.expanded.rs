@@ -47,7 +47,8 @@ world shared-world {
         );
         use self::exports::my_app::shared::shared as bindings;
         ::std::thread_local! {
-            static STATE : ::wasmhost_guest::__private::Slot < super::Shared > = const {
+            static STATE : ::wasmhost_guest::__private::Slot <
+            ::wasmhost_guest::__private::Lock < super::Shared >> = const {
             ::wasmhost_guest::__private::Slot::new() };
         }
         struct __Class;
@@ -57,7 +58,10 @@ world shared-world {
                 super::Shared::warm(&mut state)
                     .await
                     .map_err(|error| ::wasmhost_guest::__text!(error))?;
-                STATE.with(|slot| slot.put(state));
+                STATE
+                    .with(|slot| {
+                        slot.put(::wasmhost_guest::__private::Lock::new(state))
+                    });
                 ::core::result::Result::Ok(())
             }
             async fn exit() -> ::core::result::Result<(), ::std::string::String> {

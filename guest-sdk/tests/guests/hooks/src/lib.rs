@@ -77,7 +77,7 @@ mod steps {
         #[exit]
         fn first(&self) -> Result<()> {
             println!("exit first");
-            Err("the first failed".into())
+            Err(error!("the first failed"))
         }
 
         #[exit]

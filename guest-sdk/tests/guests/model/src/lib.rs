@@ -42,7 +42,7 @@ mod model {
             #[default(100)] size: i64,
         ) -> Result<Self> {
             if name.is_empty() {
-                return Err("a model has a name".into());
+                bail!("a model has a name");
             }
             Ok(Self { name, size, table })
         }
@@ -51,7 +51,7 @@ mod model {
         #[method]
         fn generate(&mut self, prompt: String) -> Result<String> {
             let next = usize::try_from(self.size)?;
-            let word = self.table.words.get(next).ok_or_else(|| format!("there is no word {next}"))?;
+            let word = self.table.words.get(next).ok_or_else(|| error!("there is no word {next}"))?;
             self.size += 1;
             Ok(format!("{prompt} {word}"))
         }

@@ -61,6 +61,7 @@ mod types {
     }
 
     #[method]
+    #[expect(clippy::too_many_arguments, reason = "one for each scalar")]
     fn scalars(
         a: bool,
         b: i8,
