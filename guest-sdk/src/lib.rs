@@ -54,7 +54,79 @@
 //! types are carried over; settings of the attribute, defaults and routes are in the component's own manifest, which a
 //! `wasmhost.toml` can overrule key by key.
 
-pub use wasmhost_guest_macros::{class, function};
+/// Makes a module a class.
+///
+/// The attribute takes settings, as a `wasmhost.toml` has them, with `_` for `-`: `memory = "256MiB"`, `timeout = "30s"`,
+/// `concurrency = 8`, `allow_outbound = ["https://api.example.com"]`, `env(GREETING = "hi")`. In the module, these attributes
+/// say what functions are for:
+///
+/// | attribute | what the function is |
+/// |---|---|
+/// | `#[build]` | runs once, before the snapshot from which all instances start; what it returns is in there |
+/// | `#[enter]` | runs once per instance; the one that returns `Self` makes the state, others change it as `&mut self` |
+/// | `#[exit]` | runs once per instance, before it goes; it may take `self` |
+/// | `#[method]` | runs once per call |
+/// | `#[get("/users/{id}")]`, `post`, `put`, `delete`, `patch` | a method that answers web requests, too |
+///
+/// Several functions of one hook run in the order written; all `#[exit]` functions run, though one fails. `#[build] #[enter]`
+/// on one function, without `self` and arguments, runs it at both times. Functions are those of one type, which is the state,
+/// or of the module itself. Without a function that makes the state its type is `Default`; without a function that takes
+/// it there is none. It is dropped only by an `#[exit]` function that takes `self`.
+///
+/// Arguments of `#[enter]` are the parameters of the class: each distinct set of them has instances of its own. `#[default(100)]`
+/// before an argument is what it is when a caller leaves it out; `#[built] table: &'static Table` is what the `#[build]` function
+/// with that type returned.
+///
+/// ```
+/// use wasmhost_guest::prelude::*;
+///
+/// #[class(idle_timeout = "5m")]
+/// mod words {
+///     pub struct Known(Vec<String>);
+///
+///     pub struct Words {
+///         known: &'static Known,
+///         least: u32,
+///     }
+///
+///     impl Words {
+///         #[build]
+///         fn load() -> Result<Known> {
+///             Ok(Known(vec!["a".into(), "whale".into()]))
+///         }
+///
+///         #[enter]
+///         fn new(#[built] known: &'static Known, #[default(2)] least: u32) -> Self {
+///             Self { known, least }
+///         }
+///
+///         #[method]
+///         fn long(&self) -> Vec<String> {
+///             self.known.0.iter().filter(|word| word.len() >= self.least as usize).cloned().collect()
+///         }
+///     }
+/// }
+/// # fn main() {}
+/// ```
+///
+/// With `concurrency` over 1 calls share an instance: those of `&self` methods run at the same time, those of `&mut self` methods
+/// wait until they are alone, as `#[exit]` does.
+pub use wasmhost_guest_macros::class;
+
+/// Makes a function a class with one method, both of its name.
+///
+/// The attribute takes settings, as [`class`] does. Arguments may have defaults, and the function a route.
+///
+/// ```
+/// use wasmhost_guest::prelude::*;
+///
+/// #[function(timeout = "1s")]
+/// fn power(x: i64, #[default(2)] exponent: u32) -> Option<i64> {
+///     x.checked_pow(exponent)
+/// }
+/// # fn main() {}
+/// ```
+pub use wasmhost_guest_macros::function;
 
 mod alone;
 mod error;

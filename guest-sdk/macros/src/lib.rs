@@ -25,21 +25,21 @@ mod section;
 mod testing;
 mod wit;
 
-/// Makes a module a class. See `wasmhost_guest::class`.
+#[expect(missing_docs, reason = "`wasmhost-guest` documents what it re-exports, with examples that need it")]
 #[proc_macro_attribute]
 pub fn class(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as Item);
     expand::class(arguments.into(), item, &expand::namespace()).into()
 }
 
-/// Makes a function a class with one method. See `wasmhost_guest::function`.
+#[expect(missing_docs, reason = "`wasmhost-guest` documents what it re-exports, with examples that need it")]
 #[proc_macro_attribute]
 pub fn function(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as Item);
     expand::function(arguments.into(), item, &expand::namespace()).into()
 }
 
-/// Makes a struct or enum a type of values. See `wasmhost_guest::Value`.
+/// Makes a struct or enum of a `#[class]` module a type of values: see the trait.
 #[proc_macro_derive(Value)]
 pub fn value(item: TokenStream) -> TokenStream {
     parse::derive(&parse_macro_input!(item as DeriveInput)).into()
