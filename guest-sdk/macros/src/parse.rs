@@ -5,7 +5,7 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens as _, quote};
-use syn::{ImplItem, Item, ItemFn, ItemImpl, ItemMod};
+use syn::{ImplItem, Item, ItemFn, ItemImpl, ItemMod, UseTree};
 
 use crate::model::{Class, Definition, Function, Role};
 use crate::names;
@@ -95,9 +95,20 @@ fn refuse_word(wit: &str, ident: &Ident, problems: &mut Problems) {
 /// as another `Result`, must not become ambiguous.
 fn takes_over(items: &[Item]) -> bool {
     items.iter().any(|item| match item {
-        Item::Use(item) => spelled(&item.tree) == "super::*",
+        Item::Use(item) => match &item.tree {
+            UseTree::Path(path) if path.ident == "super" => has_glob(&path.tree),
+            _ => false,
+        },
         _ => false,
     })
+}
+
+fn has_glob(tree: &UseTree) -> bool {
+    match tree {
+        UseTree::Glob(_) => true,
+        UseTree::Group(group) => group.items.iter().any(has_glob),
+        _ => false,
+    }
 }
 
 /// What a module's items have gathered so far.

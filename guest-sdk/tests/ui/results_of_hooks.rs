@@ -8,6 +8,17 @@ mod model {
     pub struct Model;
 
     impl Model {
+        #[build]
+        fn make() -> Result<Self> {
+            Ok(Self)
+        }
+
+        #[build]
+        #[enter]
+        fn both() -> String {
+            String::new()
+        }
+
         #[enter]
         fn load(&mut self) -> u32 {
             1

@@ -109,7 +109,14 @@ impl Around<'_> {
             Some((ok, err)) => (ok, Some(self.failure(role, err))),
             None => (&**ty, None),
         };
-        let is_state = self.is_state(ok) && matches!(role, Role::Enter | Role::BuildAndEnter);
+        let is_state = self.is_state(ok);
+        if is_state && matches!(role, Role::Build) {
+            problems.on(
+                ok,
+                "there is no state yet when `#[build]` runs; return what `#[enter]` is to get as `#[built]`, or add `#[enter]`",
+            );
+        }
+        let is_state = is_state && matches!(role, Role::Enter | Role::BuildAndEnter);
         let ok = match role {
             _ if is_unit(ok) => Returned::Nothing,
             _ if is_state => Returned::State,
