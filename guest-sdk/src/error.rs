@@ -4,11 +4,11 @@ use std::fmt;
 
 /// Any error, as the text that a caller or a log gets: that of the error, followed by those of its sources.
 ///
-/// `?` makes one of every error type, [`error!`](crate::error!) and [`bail!`](crate::bail!) make one of a text. It is no
-/// `std::error::Error` itself: it is where errors end.
+/// `?` makes one of every error type, [`error!`](crate::error!) and [`bail!`](crate::bail!) make one of a text. It is
+/// no `std::error::Error` itself: it is where errors end.
 ///
-/// It holds the text and not the error, because all that one can do with an error behind a pointer, its `Debug` among it,
-/// would be part of every component.
+/// It holds the text and not the error, because all that one can do with an error behind a pointer, its `Debug` among
+/// it, would be part of every component.
 ///
 /// ```
 /// use wasmhost_guest::{Result, bail};
@@ -27,8 +27,8 @@ pub struct Error(String);
 
 /// What a hook or method that can fail returns.
 ///
-/// With an error of another type than [`Error`] it is `Result<T, E>`. An `E` with `#[derive(Value)]` reaches the caller as a
-/// value; any other `E: Display` as its text, followed by the texts of its sources.
+/// With an error of another type than [`Error`] it is `Result<T, E>`. An `E` with `#[derive(Value)]` reaches the caller
+/// as a value; any other `E: Display` as its text, followed by the texts of its sources.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
@@ -74,8 +74,8 @@ macro_rules! bail {
 
 /// How an error becomes text, chosen by its type.
 ///
-/// Whether a type is an `Error`, with sources, cannot be asked of a `Display`. So there are three traits, and the compiler
-/// takes the one whose receiver is nearest to `&&&Failed<E>`.
+/// Whether a type is an `Error`, with sources, cannot be asked of a `Display`. So there are three traits, and the
+/// compiler takes the one whose receiver is nearest to `&&&Failed<E>`.
 pub(crate) mod text {
     use std::error::Error;
     use std::fmt::Display;
@@ -108,7 +108,8 @@ pub(crate) mod text {
     #[diagnostic::on_unimplemented(
         message = "the error `{Self}` has no text that a caller could be told",
         label = "a function with this error is a hook or a method",
-        note = "implement `Display` for `{Self}`; or, if it is a method's, put `#[derive(Value)]` on it, and it stays typed"
+        note = "implement `Display` for `{Self}`",
+        note = "or, if it is a method's, put `#[derive(Value)]` on it, and it stays typed"
     )]
     pub trait Told {
         /// Returns its text.

@@ -50,15 +50,15 @@
 //!
 //! # What the host sees
 //!
-//! Names are spelled as in WIT, in lower case with dashes. Doc comments of the module, of functions, of their parameters and of
-//! types are carried over; settings of the attribute, defaults and routes are in the component's own manifest, which a
-//! `wasmhost.toml` can overrule key by key.
+//! Names are spelled as in WIT, in lower case with dashes. Doc comments of the module, of functions, of their
+//! parameters and of types are carried over; settings of the attribute, defaults and routes are in the component's own
+//! manifest, which a `wasmhost.toml` can overrule key by key.
 
 /// Makes a module a class.
 ///
-/// The attribute takes settings, as a `wasmhost.toml` has them, with `_` for `-`: `memory = "256MiB"`, `timeout = "30s"`,
-/// `concurrency = 8`, `allow_outbound = ["https://api.example.com"]`, `env(GREETING = "hi")`. In the module, these attributes
-/// say what functions are for:
+/// The attribute takes settings, as a `wasmhost.toml` has them, with `_` for `-`: `memory = "256MiB"`, `timeout =
+/// "30s"`, `concurrency = 8`, `allow_outbound = ["https://api.example.com"]`, `env(GREETING = "hi")`. In the module,
+/// these attributes say what functions are for:
 ///
 /// | attribute | what the function is |
 /// |---|---|
@@ -68,14 +68,14 @@
 /// | `#[method]` | runs once per call |
 /// | `#[get("/users/{id}")]`, `post`, `put`, `delete`, `patch` | a method that answers web requests, too |
 ///
-/// Several functions of one hook run in the order written; all `#[exit]` functions run, though one fails. `#[build] #[enter]`
-/// on one function, without `self` and arguments, runs it at both times. Functions are those of one type, which is the state,
-/// or of the module itself. Without a function that makes the state its type is `Default`; without a function that takes
-/// it there is none. It is dropped only by an `#[exit]` function that takes `self`.
+/// Several functions of one hook run in the order written; all `#[exit]` functions run, though one fails. `#[build]
+/// #[enter]` on one function, without `self` and arguments, runs it at both times. Functions are those of one type,
+/// which is the state, or of the module itself. Without a function that makes the state its type is `Default`; without
+/// a function that takes it there is none. It is dropped only by an `#[exit]` function that takes `self`.
 ///
-/// Arguments of `#[enter]` are the parameters of the class: each distinct set of them has instances of its own. `#[default(100)]`
-/// before an argument is what it is when a caller leaves it out; `#[built] table: &'static Table` is what the `#[build]` function
-/// with that type returned.
+/// Arguments of `#[enter]` are the parameters of the class: each distinct set of them has instances of its own.
+/// `#[default(100)]` before an argument is what it is when a caller leaves it out; `#[built] table: &'static Table` is
+/// what the `#[build]` function with that type returned.
 ///
 /// ```
 /// use wasmhost_guest::prelude::*;
@@ -109,8 +109,8 @@
 /// # fn main() {}
 /// ```
 ///
-/// With `concurrency` over 1 calls share an instance: those of `&self` methods run at the same time, those of `&mut self` methods
-/// wait until they are alone, as `#[exit]` does.
+/// With `concurrency` over 1 calls share an instance: those of `&self` methods run at the same time, those of `&mut
+/// self` methods wait until they are alone, as `#[exit]` does.
 pub use wasmhost_guest_macros::class;
 
 /// Makes a function a class with one method, both of its name.

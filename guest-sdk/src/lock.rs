@@ -6,7 +6,8 @@
 //! a guard goes ──▶ the first of the queue is woken; once it is in, it wakes the next
 //! ```
 //!
-//! Whoever came first is in first, so neither kind can starve the other. It knows one thread, as guests have, and no runtime.
+//! Whoever came first is in first, so neither kind can starve the other. It knows one thread, as guests have, and no
+//! runtime.
 
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::VecDeque;

@@ -1,6 +1,7 @@
 //! Builds the SDK's guests, and runs them with the host's program.
 //!
-//! The program is not built here: `WASMHOST` says where it is. A run without it fails, so that none looks as if it had passed.
+//! The program is not built here: `WASMHOST` says where it is. A run without it fails, so that none looks as if it had
+//! passed.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -48,7 +48,8 @@ impl Server {
     fn post(address: &str, method: &str) -> String {
         let mut stream = TcpStream::connect(address).expect("the server listens");
         let request = format!(
-            "POST /{method} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}"
+            "POST /{method} HTTP/1.1\r\nhost: {address}\r\n\
+             content-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}"
         );
         stream.write_all(request.as_bytes()).expect("the server reads");
         let mut answer = String::new();

@@ -1,8 +1,8 @@
 //! Bindings by wit-bindgen, in which types of the user's own stand in for those that it would define.
 //!
 //! The generator knows how to take over types of others for imports alone; for exports it defines all of them. So its
-//! definitions are taken out again: code that names a type then finds the user's, imported in its place. That holds for one
-//! release of the generator, which is why the workspace names it exactly.
+//! definitions are taken out again: code that names a type then finds the user's, imported in its place. That holds for
+//! one release of the generator, which is why the workspace names it exactly.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
@@ -18,8 +18,8 @@ use crate::names;
 /// Where generated code finds the runtime of wit-bindgen.
 const RUNTIME: &str = "::wasmhost_guest::__private::wit_bindgen::rt";
 
-/// The modules between an interface's bindings and the user's module: `exports`, namespace, package, interface, and the one
-/// in which all of them are.
+/// The modules between an interface's bindings and the user's module: `exports`, namespace, package, interface, and the
+/// one in which all of them are.
 const DEPTH: usize = 5;
 
 /// What the macro is given.
@@ -77,8 +77,8 @@ fn generate(wit: &str, map: &str) -> Result<String, String> {
 
 /// Replaces the definitions of the types in `own`, wherever they are, by imports of the user's.
 ///
-/// The definitions that stay may contain some of them, so they lose what would ask the user's types for traits: all that can be
-/// derived, but for enums without payloads, and what `Debug` leads to.
+/// The definitions that stay may contain some of them, so they lose what would ask the user's types for traits: all
+/// that can be derived, but for enums without payloads, and what `Debug` leads to.
 fn replace(items: &mut Vec<Item>, own: &[Ident], replaced: &mut Vec<String>) {
     for item in &mut *items {
         if let Item::Mod(module) = item

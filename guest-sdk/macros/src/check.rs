@@ -81,8 +81,8 @@ fn names_of_arguments(class: &Class, problems: &mut Problems) {
             }
             if parameters.contains(&&name.wit) {
                 let message = format!(
-                    "`{}` is a parameter of the class and an argument of its method `{}`, so that a caller could not say which \
-                     is meant; rename one",
+                    "`{}` is a parameter of the class and an argument of its method `{}`, so that a caller could \
+                     not say which is meant; rename one",
                     name.wit, method.name.wit
                 );
                 problems.on(&name.rust, message);
@@ -132,8 +132,8 @@ fn concurrency(class: &Class, problems: &mut Problems) {
     let is_exclusive = methods.peek().is_some() && class.methods().all(|method| method.receiver.is_some());
     if is_exclusive && methods.all(|receiver| receiver.kind == ReceiverKind::Exclusive) {
         let message = format!(
-            "`concurrency = {}` has no effect, because each method takes `&mut self` and runs alone; write `&self` where calls may \
-             share the instance, or leave `concurrency` out",
+            "`concurrency = {}` has no effect, because each method takes `&mut self` and runs alone; write `&self` \
+             where calls may share the instance, or leave `concurrency` out",
             class.concurrency()
         );
         problems.on(&setting.written, message);

@@ -1,7 +1,9 @@
 //! From a class to the private module beside it: bindings, what the host calls, and the manifest.
 //!
 //! ```text
-//! host ─▶ bindings (wit-bindgen: core functions ⇄ values) ─▶ impl Guest (here: state, errors, conversions) ─▶ the user's function
+//! host ─▶ bindings ─▶ impl Guest ─▶ the user's function
+//!         core functions   state, errors,
+//!         ⇄ values         conversions
 //! ```
 //!
 //! It must not know how a class is written, or decide what is a mistake: what comes here has none.
@@ -10,7 +12,7 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::visit_mut::{self, VisitMut};
 
-use crate::model::{Class, Definition, Function, Returned};
+use crate::model::{Class, Function, Returned};
 use crate::{names, section, wit};
 
 mod convert;
@@ -30,7 +32,7 @@ pub(crate) fn module(class: &Class, module: &Ident, namespace: &str) -> TokenStr
     let statics = glue.statics();
     let hooks = [glue.build(), glue.enter(), glue.exit()];
     let methods = class.methods().map(|method| glue.method(method));
-    let conversions = glue.crossing.converted().map(|definition| glue.conversions(definition));
+    let conversions = glue.crossing.converted().map(|definition| glue.crossing.conversions(definition));
     let manifest = manifest(class);
     quote! {
         #[doc(hidden)]
@@ -93,7 +95,10 @@ impl Glue<'_> {
         });
         let built = self.kept().map(|(name, ty)| {
             let ty = from_within(ty);
-            quote!(static #name: ::wasmhost_guest::__private::Kept<#ty> = const { ::wasmhost_guest::__private::Kept::new() };)
+            quote! {
+                static #name: ::wasmhost_guest::__private::Kept<#ty> =
+                    const { ::wasmhost_guest::__private::Kept::new() };
+            }
         });
         let statics: TokenStream = state.into_iter().chain(built).collect();
         if statics.is_empty() { statics } else { quote!(::std::thread_local! { #statics }) }
@@ -114,11 +119,6 @@ impl Glue<'_> {
             Returned::Kept(ty) => Some((kept_name(build), &**ty)),
             _ => None,
         })
-    }
-
-    fn conversions(&self, definition: &Definition) -> TokenStream {
-        let (lift, lower) = (self.crossing.lift_function(definition), self.crossing.lower_function(definition));
-        quote!(#lift #lower)
     }
 
     /// The path of a user's function, with the user's spans.
@@ -177,7 +177,8 @@ fn from_within(ty: &syn::Type) -> syn::Type {
     ty
 }
 
-/// A literal of the text as it is, so that who reads the expansion reads it. Where that is not possible, an escaped one.
+/// A literal of the text as it is, so that who reads the expansion reads it. Where that is not possible, an escaped
+/// one.
 fn raw(prefix: &str, text: &str) -> Literal {
     let fences: String =
         (0..).map(|count| "#".repeat(count)).find(|fence| !text.contains(&format!("\"{fence}"))).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! A class as the macros understand it, between what was written and what is generated.
 //!
-//! It keeps the user's own tokens where something generated has to name them, so that the compiler's errors point at them.
-//! It must not know how a class is written (`parse`), nor WIT, JSON or bindings (`wit`, `section`, `glue`).
+//! It keeps the user's own tokens where something generated has to name them, so that the compiler's errors point at
+//! them. It must not know how a class is written (`parse`), nor WIT, JSON or bindings (`wit`, `section`, `glue`).
 
 use proc_macro2::{Ident, Span, TokenStream};
 use serde_json::Value as Json;

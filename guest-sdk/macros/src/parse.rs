@@ -1,7 +1,7 @@
 //! From what was written to a [`Class`], and back to the compiler without our attributes.
 //!
-//! Reading goes on after a mistake, so that all of them are reported. What one item cannot know, such as two constructors, is
-//! [`check`](crate::check)'s. It must not know what is made of a class.
+//! Reading goes on after a mistake, so that all of them are reported. What one item cannot know, such as two
+//! constructors, is [`check`](crate::check)'s. It must not know what is made of a class.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens as _, quote};
@@ -27,8 +27,8 @@ pub(crate) use types::spelled;
 
 /// Reads a `#[class]` module.
 ///
-/// The module is left as it was written, but for our attributes, and an import of the prelude, unless it takes over all that
-/// the file around it has.
+/// The module is left as it was written, but for our attributes, and an import of the prelude, unless it takes over all
+/// that the file around it has.
 pub(crate) fn class(arguments: TokenStream, module: &mut ItemMod, problems: &mut Problems) -> Option<Class> {
     let settings = settings::settings(arguments, problems);
     let name = names::class_name(&module.ident, problems);
@@ -84,15 +84,16 @@ pub(crate) fn function(arguments: TokenStream, item: &mut ItemFn, problems: &mut
     Some(Class { name, docs: String::new(), settings, state: None, types: Vec::new(), functions: vec![function] })
 }
 
-/// `enter` and its like are hooks by their names, so a class of such a name would only confuse; `main` is the entrypoint.
+/// `enter` and its like are hooks by their names, so a class of such a name would only confuse; `main` is the
+/// entrypoint.
 fn refuse_word(wit: &str, ident: &Ident, problems: &mut Problems) {
     if wit == "main" {
         problems.on(ident, "`main` is the name of entrypoints; give the class another one");
     }
 }
 
-/// Whether the module says `use super::*`. The prelude comes with that, and what of its names the file has from elsewhere, such
-/// as another `Result`, must not become ambiguous.
+/// Whether the module says `use super::*`. The prelude comes with that, and what of its names the file has from
+/// elsewhere, such as another `Result`, must not become ambiguous.
 fn takes_over(items: &[Item]) -> bool {
     items.iter().any(|item| match item {
         Item::Use(item) => match &item.tree {

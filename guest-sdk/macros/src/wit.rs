@@ -209,7 +209,7 @@ mod tests {
                 impl Model {
                     #[build] fn download() -> Result<Table> {}
                     /// Loads it.
-                    #[enter] fn load(#[built] table: &'static Table, name: String, #[default(100)] size: i64) -> Result<Self> {}
+                    #[enter] fn load(#[built] table: &'static Table, name: String, size: i64) -> Result<Self> {}
                     #[method] fn generate(&mut self, prompt: String) -> Result<String> {}
                     #[method] async fn predict(&self, x: Vec<f64>) -> Prediction {}
                     #[method] fn r#list(&self, id: Option<Id>) -> Result<HashMap<String, Shape>, Color> {}

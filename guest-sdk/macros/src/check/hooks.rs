@@ -22,7 +22,8 @@ pub(super) fn check(class: &Class, problems: &mut Problems) {
 
 fn build(function: &Function, problems: &mut Problems) {
     if let Some(receiver) = &function.receiver {
-        let message = "`#[build]` runs before there is an instance; take no `self`, and return what `#[enter]` is to get as `#[built]`";
+        let message = "`#[build]` runs before there is an instance; take no `self`, and return what `#[enter]` is \
+             to get as `#[built]`";
         problems.on(&receiver.written, message);
     }
     takes_nothing(function, "#[build]", problems);
@@ -122,7 +123,8 @@ fn exits(class: &Class, problems: &mut Problems) {
         if let Some(receiver) = &exit.receiver
             && receiver.kind == ReceiverKind::Owned
         {
-            let message = "hooks run in the order written, and this one leaves nothing for the next; write `&mut self`, or write it last";
+            let message = "hooks run in the order written, and this one leaves nothing for the next; write `&mut \
+                 self`, or write it last";
             problems.on(&receiver.written, message);
         }
     }

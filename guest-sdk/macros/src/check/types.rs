@@ -32,8 +32,8 @@ fn functions(class: &Class, problems: &mut Problems) {
         let name = &definition.name;
         if let Some(method) = class.methods().find(|method| method.name.wit == name.wit) {
             let message = format!(
-                "the type `{}` and the method `{}` are both called `{}` in WIT, where types and functions share their names; \
-                 rename one",
+                "the type `{}` and the method `{}` are both called `{}` in WIT, where types and functions share \
+                 their names; rename one",
                 name.rust, method.name.rust, name.wit
             );
             problems.on(&method.name.rust, message);

@@ -103,14 +103,9 @@ impl Crossing<'_> {
         }
     }
 
-    /// The function that lifts values of an own type.
-    pub(super) fn lift_function(&self, definition: &Definition) -> TokenStream {
-        self.function(Way::Lift, definition)
-    }
-
-    /// The function that lowers values of an own type.
-    pub(super) fn lower_function(&self, definition: &Definition) -> TokenStream {
-        self.function(Way::Lower, definition)
+    /// The functions that lift and lower values of an own type.
+    pub(super) fn conversions(&self, definition: &Definition) -> TokenStream {
+        [Way::Lift, Way::Lower].map(|way| self.function(way, definition)).into_iter().collect()
     }
 
     fn function(&self, way: Way, definition: &Definition) -> TokenStream {

@@ -1,8 +1,8 @@
 //! Which types cross as they are, and which are converted.
 //!
-//! A user's type crosses if the code that wit-bindgen writes for a type of its own would be the same for it: then values are
-//! lifted right into it, and nothing is copied. The others (durations, newtypes, enums without `Clone`, names that are spelled
-//! differently) have a type in the bindings, and are converted.
+//! A user's type crosses if the code that wit-bindgen writes for a type of its own would be the same for it: then
+//! values are lifted right into it, and nothing is copied. The others (durations, newtypes, enums without `Clone`,
+//! names that are spelled differently) have a type in the bindings, and are converted.
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -24,7 +24,7 @@ impl Glue<'_> {
                 _ => quote!(#step;),
             }
         });
-        (!steps.is_empty()).then(|| hook("build", &steps, false, &[], &quote!(#(#body)*)))
+        (!steps.is_empty()).then(|| hook("build", &steps, &[], &quote!(#(#body)*)))
     }
 
     /// `enter`: the state is made, by the constructor or by `Default`, and the functions after it change it.
@@ -48,7 +48,7 @@ impl Glue<'_> {
         let guard = self.guard();
         let keep =
             self.class.kept_state().map(|_| quote_spanned!(span=> STATE.with(|slot| slot.put(#guard::new(state)));));
-        Some(hook("enter", &steps, false, &signature, &quote!(#default #(#body)* #keep)))
+        Some(hook("enter", &steps, &signature, &quote!(#default #(#body)* #keep)))
     }
 
     /// `exit`: all functions run, though one fails.
@@ -111,9 +111,10 @@ impl Glue<'_> {
     }
 }
 
-fn hook(name: &str, steps: &[&Function], waits: bool, signature: &[TokenStream], body: &TokenStream) -> TokenStream {
+/// A hook that ends with the first of its steps that fails.
+fn hook(name: &str, steps: &[&Function], signature: &[TokenStream], body: &TokenStream) -> TokenStream {
     let name = proc_macro2::Ident::new(name, Span::call_site());
-    let word = async_word(waits || steps.iter().any(|step| step.is_async));
+    let word = async_word(steps.iter().any(|step| step.is_async));
     if steps.iter().any(|step| step.returns.failure.is_some()) {
         quote! {
             #word fn #name(#(#signature),*) -> ::core::result::Result<(), ::std::string::String> {

@@ -113,7 +113,8 @@ impl Around<'_> {
         if is_state && matches!(role, Role::Build) {
             problems.on(
                 ok,
-                "there is no state yet when `#[build]` runs; return what `#[enter]` is to get as `#[built]`, or add `#[enter]`",
+                "there is no state yet when `#[build]` runs; return what `#[enter]` is to get as `#[built]`, or add \
+                 `#[enter]`",
             );
         }
         let is_state = is_state && matches!(role, Role::Enter | Role::BuildAndEnter);
@@ -136,7 +137,8 @@ impl Around<'_> {
         Returns { ok, failure, span: ty.span() }
     }
 
-    /// Errors of methods are values where they can be; those of hooks end up in a message, and all else that can be shown.
+    /// Errors of methods are values where they can be; those of hooks end up in a message, and all else that can be
+    /// shown.
     fn failure(&self, role: &Role, err: Option<&syn::Type>) -> Failure {
         match (role, err) {
             (Role::Method(_), Some(err)) if is_unit(err) => Failure::Nothing,

@@ -59,8 +59,8 @@ fn segment(part: &str) -> Result<Segment<'_>, String> {
     let is_literal = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()+,;=:@".contains(c);
     if part.is_empty() || part == "." || part == ".." || !part.chars().all(is_literal) {
         return Err(format!(
-            "`{part}` is no part of a route; it has letters, digits or `-._~!$&'()+,;=:@`, is neither empty nor `.` nor `..`, or is \
-             a capture, `{{name}}`"
+            "`{part}` is no part of a route; it has letters, digits or `-._~!$&'()+,;=:@`, is neither empty nor `.` \
+             nor `..`, or is a capture, `{{name}}`"
         ));
     }
     Ok(Segment::Literal)

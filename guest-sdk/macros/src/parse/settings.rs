@@ -1,7 +1,8 @@
 //! The settings in `#[class(memory = "256MiB", max_instances = 8)]`.
 //!
-//! The table knows which settings a class can give of itself and what kind of value each has. Ranges, and what settings mean
-//! to one another, are the host's: it checks them when it loads the component, and names them as the manifest does.
+//! The table knows which settings a class can give of itself and what kind of value each has. Ranges, and what settings
+//! mean to one another, are the host's: it checks them when it loads the component, and names them as the manifest
+//! does.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens as _;
@@ -237,7 +238,8 @@ mod tests {
     #[test]
     fn mistakes_say_what_is_meant() {
         let (settings, problems) = read(quote! {
-            memory = 256, max_instance = 8, files = [], timeout = "5", colour = "red", tmp = "1MiB", tmp = "2MiB", snapshot = "on"
+            memory = 256, max_instance = 8, files = [], timeout = "5",
+            colour = "red", tmp = "1MiB", tmp = "2MiB", snapshot = "on"
         });
         assert_eq!(settings.len(), 1);
         for (problem, expected) in problems.iter().zip([

@@ -1,7 +1,7 @@
 //! From a Rust type to a type of values.
 //!
-//! A macro sees names, not what they stand for: a type is known by the last part of its path, and one of the module's own
-//! definitions wins over a type of the standard library.
+//! A macro sees names, not what they stand for: a type is known by the last part of its path, and one of the module's
+//! own definitions wins over a type of the standard library.
 
 use proc_macro2::Ident;
 use syn::{GenericArgument, PathArguments, PathSegment};
@@ -10,8 +10,8 @@ use crate::model::{MapKind, Plain, Type};
 use crate::problems::Problems;
 
 /// What values may be, for messages.
-const ALLOWED: &str = "values are scalars, `String`, `char`, `Bytes`, `Duration`, `Vec`, `Option`, `Result`, tuples, `HashMap`, \
-                       `BTreeMap`, and types of this module with `#[derive(Value)]`";
+const ALLOWED: &str = "values are scalars, `String`, `char`, `Bytes`, `Duration`, `Vec`, `Option`, `Result`, tuples, \
+                       `HashMap`, `BTreeMap`, and types of this module with `#[derive(Value)]`";
 
 /// Reads types, knowing the module's own.
 #[derive(Debug)]
@@ -140,8 +140,8 @@ impl Types<'_> {
             format!("`{written}` is no type of values here; {ALLOWED}")
         } else {
             format!(
-                "`{written}` is no type of values here; a `#[function]` has none of its own: make it a method of a `#[class]` \
-                 module, and define the type there"
+                "`{written}` is no type of values here; a `#[function]` has none of its own: make it a method of a \
+                 `#[class]` module, and define the type there"
             )
         }
     }

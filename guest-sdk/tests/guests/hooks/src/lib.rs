@@ -1,5 +1,5 @@
-//! Serves the promises about hooks: several of each run in the order written, `#[build] #[enter]` runs at both times, a state
-//! may be `Default`, and all exits run though one fails.
+//! Serves the promises about hooks: several of each run in the order written, `#[build] #[enter]` runs at both times, a
+//! state may be `Default`, and all exits run though one fails.
 
 use wasmhost_guest::prelude::*;
 

@@ -1,5 +1,5 @@
-//! Serves the promise that the class of the first page compiles as it is written there: each kind of function, and a second
-//! class of one function beside it.
+//! Serves the promise that the class of the first page compiles as it is written there: each kind of function, and a
+//! second class of one function beside it.
 
 use wasmhost_guest::prelude::*;
 

@@ -1,5 +1,5 @@
-//! Serves the promise that names are the user's to choose: words of WIT and of Rust, names that generated code has as well,
-//! a `Result` from elsewhere, and types that are named by a path. The package is called `world`.
+//! Serves the promise that names are the user's to choose: words of WIT and of Rust, names that generated code has as
+//! well, a `Result` from elsewhere, and types that are named by a path. The package is called `world`.
 
 mod elsewhere {
     pub(crate) type Result<T> = std::result::Result<T, Refused>;

@@ -1,5 +1,5 @@
-//! Serves the promises about instances whose calls run at the same time: those that read the state share it, those that change
-//! it are alone, and a function without `async` may wait for it, too.
+//! Serves the promises about instances whose calls run at the same time: those that read the state share it, those that
+//! change it are alone, and a function without `async` may wait for it, too.
 
 use wasmhost_guest::prelude::*;
 
