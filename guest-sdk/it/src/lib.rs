@@ -25,7 +25,11 @@ pub struct Ran {
 /// If there is no program, or the guests cannot be built.
 #[must_use]
 pub fn run(guest: &str, target: &str, options: &[&str]) -> Ran {
-    let output = program("run", guest, target).args(options).output().expect("the program can be run");
+    let output = program("run")
+        .arg(format!("{}::{target}", component(guest).display()))
+        .args(options)
+        .output()
+        .expect("the program can be run");
     let stderr = text(&output.stderr);
     let result = if output.status.success() {
         Ok(serde_json::from_slice(&output.stdout).unwrap_or(Json::Null))
@@ -43,7 +47,7 @@ pub fn run(guest: &str, target: &str, options: &[&str]) -> Ran {
 /// If it says nothing.
 #[must_use]
 pub fn inspect(guest: &str) -> Json {
-    let output = program("inspect", guest, "").arg("--json").output().expect("the program can be run");
+    let output = program("inspect").arg(component(guest)).arg("--json").output().expect("the program can be run");
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{guest}: {}", text(&output.stderr)))
 }
 
@@ -54,18 +58,25 @@ pub fn inspect(guest: &str) -> Json {
 /// If the guests cannot be built.
 #[must_use]
 pub fn component(guest: &str) -> PathBuf {
-    static BUILT: LazyLock<PathBuf> = LazyLock::new(build);
     BUILT.join(format!("{}.wasm", guest.replace('-', "_")))
 }
 
-fn program(verb: &str, guest: &str, target: &str) -> Command {
+/// The program with a verb. What it keeps lies beside the guests, and not in the home of whoever runs the tests.
+///
+/// # Panics
+///
+/// If nobody said where the program is.
+#[must_use]
+pub fn program(verb: &str) -> Command {
     let program = std::env::var_os("WASMHOST").expect("`WASMHOST` is the path of a built `wasmhost`");
-    let component = component(guest);
-    let separator = if target.is_empty() { "" } else { "::" };
     let mut command = Command::new(program);
-    command.arg(verb).arg(format!("{}{separator}{target}", component.display()));
+    command.arg(verb).env("WASMHOST_CACHE_DIR", BUILT.join("wasmhost-cache"));
+    command.env("XDG_DATA_HOME", BUILT.join("wasmhost-data")).env_remove("WASMHOST_DATA_DIR");
     command
 }
+
+/// Where the components are.
+static BUILT: LazyLock<PathBuf> = LazyLock::new(build);
 
 fn build() -> PathBuf {
     let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/guests");

@@ -2,10 +2,11 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use wasmhost_guest_it::component;
+use wasmhost_guest_it::{component, program};
 
 const CALLS: usize = 100;
 
@@ -17,9 +18,8 @@ struct Server {
 
 impl Server {
     fn start(guest: &str) -> Self {
-        let program = std::env::var_os("WASMHOST").expect("`WASMHOST` is the path of a built `wasmhost`");
-        let mut child = Command::new(program)
-            .args(["serve", "--listen", "127.0.0.1:0", "--expose-methods"])
+        let mut child = program("serve")
+            .args(["--listen", "127.0.0.1:0", "--expose-methods"])
             .arg(component(guest))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -76,8 +76,12 @@ fn read_lines(stream: Option<impl std::io::Read + Send + 'static>) -> Box<dyn It
 #[test]
 fn calls_that_change_the_state_are_alone() {
     let server = Server::start("shared");
-    // The first one answers when the guest is there.
-    while !Server::post(&server.address, "read").contains('0') {}
+    // Until the guest is there, other things are answered.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while Server::post(&server.address, "read") != "0" {
+        assert!(Instant::now() < deadline, "the server has not loaded its guest after a minute");
+        thread::yield_now();
+    }
     let callers: Vec<_> = (0..CALLS)
         .map(|_| {
             let address = server.address.clone();
