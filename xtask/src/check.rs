@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use crate::run::{Cmd, step};
-use crate::{guests, repo, unknown};
+use crate::{guests, repo, sdk, unknown};
 
 type Work = fn() -> Result<()>;
 
@@ -17,7 +17,9 @@ const STEPS: &[(&str, Work)] = &[
     ("clippy", clippy),
     ("clippy-embedded", clippy_embedded),
     ("clippy-guests", guests::clippy),
+    ("clippy-sdk", sdk::clippy),
     ("doc", doc),
+    ("doc-sdk", sdk::doc),
     ("deny", deny),
 ];
 
@@ -43,7 +45,7 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
 
 fn fmt() -> Result<()> {
     Cmd::new("cargo").args(["fmt", "--all", "--check"]).run()?;
-    for workspace in guests::WORKSPACES {
+    for workspace in guests::WORKSPACES.iter().chain([&sdk::WORKSPACE]) {
         let manifest = format!("{workspace}/Cargo.toml");
         Cmd::new("cargo").args(["fmt", "--all", "--check", "--manifest-path"]).arg(manifest).run()?;
     }

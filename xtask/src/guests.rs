@@ -1,6 +1,6 @@
-//! Builds the Rust guests: the examples and the components that tests run.
+//! Builds the Rust guests: the examples, and the components that tests of the host and of the SDK run.
 //!
-//! Each of the two is a workspace of its own, built for [`TARGET`] in the release profile and into its own `target`
+//! Each of these is a workspace of its own, built for [`TARGET`] in the release profile and into its own `target`
 //! folder, because that is the place its manifests name.
 
 use anyhow::{Context as _, Result};
@@ -12,7 +12,7 @@ use crate::run::{Cmd, step};
 pub(crate) const TARGET: &str = "wasm32-wasip2";
 
 /// The workspaces of guests.
-pub(crate) const WORKSPACES: &[&str] = &[EXAMPLES, "tests/guests"];
+pub(crate) const WORKSPACES: &[&str] = &[EXAMPLES, "tests/guests", "guest-sdk/tests/guests"];
 
 const EXAMPLES: &str = "examples";
 

@@ -11,6 +11,7 @@ mod guests;
 mod host;
 mod repo;
 mod run;
+mod sdk;
 mod test;
 mod third_party;
 mod toolenv;

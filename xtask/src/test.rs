@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::run::{Cmd, step};
 use crate::toolenv::{TOOL_ENVS, ToolEnv};
-use crate::{Usage, guests, host, third_party};
+use crate::{Usage, guests, host, sdk, third_party};
 
 /// Builds the guests, fetches those of others, makes the tools of other languages and `wasmhost`, and runs every test.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -16,20 +16,24 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     guests::build()?;
     third_party::fetch()?;
     let (ready, not_run) = tool_envs()?;
-    host::build()?;
+    let program = host::build()?;
     let tests = step("tests", || cargo_test(&options, &ready).run());
     let load = match load_tests(&options) {
         Some(commands) => step("tests under load, in the release profile", || commands.iter().try_for_each(Cmd::run)),
         None => Ok(()),
     };
 
+    // Who chose tests of the host did not mean those of the SDK.
+    let sdk = if options.cargo_test.is_empty() { sdk::test(&program) } else { Ok(()) };
+
     // After the tests, where it is read: a suite that is left out must not look like one that passed.
     for (env, reason) in &not_run {
         println!("NOT RUN: {}: {reason}", env.suites);
     }
-    match (tests, load) {
-        (Err(tests), Err(load)) => Err(load.context(format!("both failed: {tests:#}, and"))),
-        (tests, load) => tests.and(load),
+    let failures: Vec<_> = [tests, load, sdk].into_iter().filter_map(Result::err).collect();
+    match failures.as_slice() {
+        [] => Ok(()),
+        failures => bail!(failures.iter().map(|failure| format!("{failure:#}")).collect::<Vec<_>>().join("; and ")),
     }
 }
 

@@ -1,0 +1,201 @@
+//! Expressions that turn values of the bindings into the user's (lift) and back (lower).
+//!
+//! Where both are the same, the expression is what it was: nothing is generated, and nothing runs.
+
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::{format_ident, quote};
+
+use super::crossing::Crossing;
+use crate::model::{Case, Definition, Kind, Plain, Type};
+use crate::names;
+
+/// Which way a value goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Lift,
+    Lower,
+}
+
+impl Crossing<'_> {
+    /// A value of the bindings as the user's.
+    pub(super) fn lift(&self, ty: &Type, value: TokenStream) -> TokenStream {
+        self.turn(Way::Lift, ty, value)
+    }
+
+    /// A value of the user's as one of the bindings.
+    pub(super) fn lower(&self, ty: &Type, value: TokenStream) -> TokenStream {
+        self.turn(Way::Lower, ty, value)
+    }
+
+    fn turn(&self, way: Way, ty: &Type, value: TokenStream) -> TokenStream {
+        if self.is_same(ty) {
+            return value;
+        }
+        let part = |ty: &Type| self.turn(way, ty, quote!(part));
+        let part_or_unit = |ty: &Option<Box<Type>>| ty.as_deref().map_or_else(|| quote!(part), part);
+        match ty {
+            Type::Plain(_) => value,
+            Type::Duration => match way {
+                Way::Lift => quote!(::core::time::Duration::from_nanos(#value)),
+                Way::Lower => quote!(::wasmhost_guest::__private::nanoseconds(#value)),
+            },
+            Type::List(inner) => {
+                let part = part(inner);
+                quote!(#value.into_iter().map(|part| #part).collect::<::std::vec::Vec<_>>())
+            }
+            Type::Option(inner) => {
+                let part = part(inner);
+                quote!(#value.map(|part| #part))
+            }
+            Type::Result(ok, err) => {
+                let (ok, err) = (part_or_unit(ok), part_or_unit(err));
+                quote!(match #value {
+                    ::core::result::Result::Ok(part) => ::core::result::Result::Ok(#ok),
+                    ::core::result::Result::Err(part) => ::core::result::Result::Err(#err),
+                })
+            }
+            Type::Tuple(parts) => {
+                let names: Vec<_> = (0..parts.len()).map(|at| format_ident!("part_{at}")).collect();
+                let turned = parts.iter().zip(&names).map(|(ty, name)| self.turn(way, ty, quote!(#name)));
+                quote!({ let (#(#names,)*) = #value; (#(#turned,)*) })
+            }
+            Type::Map(_, _, inner) => {
+                let part = part(inner);
+                quote!(#value.into_iter().map(|(key, part)| (key, #part)).collect())
+            }
+            Type::Own(name) => {
+                let function = function_name(way, name);
+                quote!(#function(#value))
+            }
+        }
+    }
+
+    /// The type as the bindings have it.
+    pub(super) fn bound(&self, ty: &Type) -> TokenStream {
+        match ty {
+            Type::Plain(plain) => plain_type(*plain),
+            Type::Duration => quote!(u64),
+            Type::List(part) => {
+                let part = self.bound(part);
+                quote!(::std::vec::Vec<#part>)
+            }
+            Type::Option(part) => {
+                let part = self.bound(part);
+                quote!(::core::option::Option<#part>)
+            }
+            Type::Result(ok, err) => {
+                let [ok, err] = [ok, err].map(|part| part.as_ref().map_or_else(|| quote!(()), |part| self.bound(part)));
+                quote!(::core::result::Result<#ok, #err>)
+            }
+            Type::Tuple(parts) => {
+                let parts = parts.iter().map(|part| self.bound(part));
+                quote!((#(#parts,)*))
+            }
+            Type::Map(_, key, value) => {
+                let (path, key, value) = (self.map_path(), self.bound(key), self.bound(value));
+                quote!(#path<#key, #value>)
+            }
+            Type::Own(name) if self.is_same(ty) => quote!(super::#name),
+            Type::Own(name) => {
+                let name = bound_name(name);
+                quote!(bindings::#name)
+            }
+        }
+    }
+
+    /// The functions that lift and lower values of an own type.
+    pub(super) fn conversions(&self, definition: &Definition) -> TokenStream {
+        [Way::Lift, Way::Lower].map(|way| self.function(way, definition)).into_iter().collect()
+    }
+
+    fn function(&self, way: Way, definition: &Definition) -> TokenStream {
+        let own = &definition.name.rust;
+        let bound = bound_name(own);
+        let (own_path, bound_path) = (quote!(super::#own), quote!(bindings::#bound));
+        let (from, to) = if way == Way::Lift { (bound_path, own_path) } else { (own_path, bound_path) };
+        let body = match &definition.kind {
+            Kind::Newtype(ty) => match way {
+                Way::Lift => {
+                    let value = self.turn(way, ty, quote!(value));
+                    quote!(super::#own(#value))
+                }
+                Way::Lower => self.turn(way, ty, quote!(value.0)),
+            },
+            Kind::Record(fields) => {
+                let fields = fields.iter().map(|field| {
+                    let (user, binding) = (&field.name.rust, format_ident!("{}", names::in_bindings(&field.name.wit)));
+                    let (source, target) = if way == Way::Lift { (&binding, user) } else { (user, &binding) };
+                    let value = self.turn(way, &field.ty, quote!(value.#source));
+                    quote!(#target: #value)
+                });
+                quote!(#to { #(#fields),* })
+            }
+            Kind::Enum(cases) | Kind::Variant(cases) => {
+                let arms = cases.iter().map(|case| self.arm(way, case, &from, &to));
+                quote!(match value { #(#arms)* })
+            }
+        };
+        let name = function_name(way, own);
+        quote!(fn #name(value: #from) -> #to { #body })
+    }
+
+    fn arm(&self, way: Way, case: &Case, from: &TokenStream, to: &TokenStream) -> TokenStream {
+        let (user, binding) = (&case.name.rust, format_ident!("{}", names::case_in_bindings(&case.name.wit)));
+        let (source, target) = if way == Way::Lift { (&binding, user) } else { (user, &binding) };
+        let names: Vec<_> = (0..case.payload.len()).map(|at| format_ident!("part_{at}")).collect();
+        let values = case.payload.iter().zip(&names).map(|(ty, name)| self.turn(way, ty, quote!(#name)));
+        match (names.as_slice(), way) {
+            ([], _) => quote!(#from::#source => #to::#target,),
+            ([name], _) => quote!(#from::#source(#name) => #to::#target(#(#values),*),),
+            (names, Way::Lift) => quote!(#from::#source((#(#names),*)) => #to::#target(#(#values),*),),
+            (names, Way::Lower) => quote!(#from::#source(#(#names),*) => #to::#target((#(#values),*)),),
+        }
+    }
+}
+
+/// What bindings ask of an enum that is not theirs: the case of a number.
+pub(super) fn enum_lift(definition: &Definition) -> Option<TokenStream> {
+    let Kind::Enum(cases) = &definition.kind else { return None };
+    let own = &definition.name.rust;
+    let (last, others) = cases.split_last()?;
+    let arms = others.iter().enumerate().map(|(at, case)| {
+        let (at, case) = (Literal::usize_unsuffixed(at), &case.name.rust);
+        quote!(#at => Self::#case,)
+    });
+    let last = &last.name.rust;
+    let number = if cases.len() <= 256 { quote!(u8) } else { quote!(u16) };
+    Some(quote! {
+        impl super::#own {
+            unsafe fn _lift(case: #number) -> Self {
+                match case { #(#arms)* _ => Self::#last }
+            }
+        }
+    })
+}
+
+fn function_name(way: Way, own: &Ident) -> Ident {
+    let name = names::in_bindings(&names::type_name(own));
+    if way == Way::Lift { format_ident!("lift_{name}") } else { format_ident!("lower_{name}") }
+}
+
+fn bound_name(own: &Ident) -> Ident {
+    format_ident!("{}", names::type_in_bindings(&names::type_name(own)))
+}
+
+fn plain_type(plain: Plain) -> TokenStream {
+    match plain {
+        Plain::Bool => quote!(bool),
+        Plain::S8 => quote!(i8),
+        Plain::S16 => quote!(i16),
+        Plain::S32 => quote!(i32),
+        Plain::S64 => quote!(i64),
+        Plain::U8 => quote!(u8),
+        Plain::U16 => quote!(u16),
+        Plain::U32 => quote!(u32),
+        Plain::U64 => quote!(u64),
+        Plain::F32 => quote!(f32),
+        Plain::F64 => quote!(f64),
+        Plain::Char => quote!(char),
+        Plain::String => quote!(::std::string::String),
+    }
+}

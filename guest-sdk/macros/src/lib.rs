@@ -1,0 +1,54 @@
+//! The macros of `wasmhost-guest`, which re-exports and documents them.
+//!
+//! ```text
+//! tokens ─ parse ─▶ Class ─ check ─▶ no mistakes ─┬─ wit ─────▶ text of the WIT
+//!                                                 ├─ section ─▶ text of the manifest
+//!                                                 └─ glue ────▶ the private module with both, and `bindings!` in it
+//! ```
+//!
+//! Parsing and checking collect mistakes and go on. If there is any, all of them are reported and nothing is generated;
+//! what the user wrote stays, so that an editor still knows it.
+
+use proc_macro::TokenStream;
+use syn::{DeriveInput, Item, parse_macro_input};
+
+mod bindings;
+mod check;
+mod expand;
+mod glue;
+mod model;
+mod names;
+mod parse;
+mod problems;
+mod section;
+#[cfg(test)]
+mod testing;
+mod wit;
+
+#[expect(missing_docs, reason = "`wasmhost-guest` documents what it re-exports, with examples that need it")]
+#[proc_macro_attribute]
+pub fn class(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as Item);
+    expand::class(arguments.into(), item, &expand::namespace()).into()
+}
+
+#[expect(missing_docs, reason = "`wasmhost-guest` documents what it re-exports, with examples that need it")]
+#[proc_macro_attribute]
+pub fn function(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as Item);
+    expand::function(arguments.into(), item, &expand::namespace()).into()
+}
+
+/// Makes a struct or enum of a `#[class]` module a type of values: see the trait.
+#[proc_macro_derive(Value)]
+pub fn value(item: TokenStream) -> TokenStream {
+    parse::derive(&parse_macro_input!(item as DeriveInput)).into()
+}
+
+/// Makes bindings from WIT: for what the other macros generate.
+#[doc(hidden)]
+#[proc_macro]
+pub fn bindings(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as bindings::Input);
+    bindings::bindings(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}

@@ -1,0 +1,199 @@
+//! From what was written to a [`Class`], and back to the compiler without our attributes.
+//!
+//! Reading goes on after a mistake, so that all of them are reported. What one item cannot know, such as two
+//! constructors, is [`check`](crate::check)'s. It must not know what is made of a class.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens as _, quote};
+use syn::{ImplItem, Item, ItemFn, ItemImpl, ItemMod, UseTree};
+
+use crate::model::{Class, Definition, Function, Role};
+use crate::names;
+use crate::problems::Problems;
+
+mod attributes;
+mod default;
+mod definitions;
+mod function;
+mod route;
+mod settings;
+mod types;
+
+use attributes::Marks;
+use function::Around;
+pub(crate) use route::shape;
+use types::Types;
+pub(crate) use types::spelled;
+
+/// Reads a `#[class]` module.
+///
+/// The module is left as it was written, but for our attributes, and an import of the prelude, unless it takes over all
+/// that the file around it has.
+pub(crate) fn class(arguments: TokenStream, module: &mut ItemMod, problems: &mut Problems) -> Option<Class> {
+    let settings = settings::settings(arguments, problems);
+    let name = names::class_name(&module.ident, problems);
+    refuse_word(&name.wit, &module.ident, problems);
+    let Some((_, items)) = &mut module.content else {
+        problems.on(&module.ident, "a class is written in place: `mod name { … }`, with its types and functions in it");
+        return None;
+    };
+    let (own, others) = type_names(items);
+    let types = Types { own: &own, others: &others, is_in_module: true };
+    let definitions = definitions(items, &types, problems);
+    let mut members = Members { types: &types, definitions: &definitions, functions: Vec::new(), state: None };
+    for item in &mut *items {
+        match item {
+            Item::Impl(block) if block.trait_.is_none() => members.block(block, problems),
+            Item::Fn(function) => members.function(function, problems),
+            _ => {}
+        }
+    }
+    let Members { functions, state, .. } = members;
+    let state_docs = || docs_of(items, state.as_ref()?);
+    let mut docs = attributes::docs(&module.attrs);
+    if docs.is_empty() {
+        docs = state_docs().unwrap_or_default();
+    }
+    if !takes_over(items) {
+        items.insert(
+            0,
+            syn::parse_quote! {
+                #[allow(unused_imports, reason = "a module that needs none of it is no mistake")]
+                use ::wasmhost_guest::prelude::*;
+            },
+        );
+    }
+    Some(Class { name, docs, settings, state, types: definitions, functions })
+}
+
+/// Reads a `#[function]`.
+pub(crate) fn function(arguments: TokenStream, item: &mut ItemFn, problems: &mut Problems) -> Option<Class> {
+    let settings = settings::settings(arguments, problems);
+    let name = names::class_name(&item.sig.ident, problems);
+    refuse_word(&name.wit, &item.sig.ident, problems);
+    let marks = Marks::take(&mut item.attrs, problems);
+    let role = marks.role(problems);
+    if !matches!(role, None | Some(Role::Method(_))) {
+        problems.on(&item.sig.ident, "a `#[function]` has no hooks; write a `#[class]` module");
+    }
+    let role = role.filter(|role| matches!(role, Role::Method(_))).unwrap_or(Role::Method(None));
+    let types = Types { own: &[], others: &[], is_in_module: false };
+    let around = Around { types: &types, definitions: &[], state: None };
+    let function = around.read(role, &item.attrs, &mut item.sig, problems)?;
+    // Its docs are the method's: said of the class, too, they would stand twice in every listing.
+    Some(Class { name, docs: String::new(), settings, state: None, types: Vec::new(), functions: vec![function] })
+}
+
+/// `enter` and its like are hooks by their names, so a class of such a name would only confuse; `main` is the
+/// entrypoint.
+fn refuse_word(wit: &str, ident: &Ident, problems: &mut Problems) {
+    if wit == "main" {
+        problems.on(ident, "`main` is the name of entrypoints; give the class another one");
+    }
+}
+
+/// Whether the module says `use super::*`. The prelude comes with that, and what of its names the file has from
+/// elsewhere, such as another `Result`, must not become ambiguous.
+fn takes_over(items: &[Item]) -> bool {
+    items.iter().any(|item| match item {
+        Item::Use(item) => match &item.tree {
+            UseTree::Path(path) if path.ident == "super" => has_glob(&path.tree),
+            _ => false,
+        },
+        _ => false,
+    })
+}
+
+fn has_glob(tree: &UseTree) -> bool {
+    match tree {
+        UseTree::Glob(_) => true,
+        UseTree::Group(group) => group.items.iter().any(has_glob),
+        _ => false,
+    }
+}
+
+/// What a module's items have gathered so far.
+struct Members<'a> {
+    types: &'a Types<'a>,
+    definitions: &'a [Definition],
+    functions: Vec<Function>,
+    state: Option<Ident>,
+}
+
+impl Members<'_> {
+    fn block(&mut self, block: &mut ItemImpl, problems: &mut Problems) {
+        let owner = match &*block.self_ty {
+            syn::Type::Path(path) => path.path.get_ident().cloned(),
+            _ => None,
+        };
+        for item in &mut block.items {
+            let ImplItem::Fn(function) = item else { continue };
+            let Some(role) = Marks::take(&mut function.attrs, problems).role(problems) else { continue };
+            let Some(owner) = &owner else {
+                problems.on(&block.self_ty, "the type of a class has no generics; write `impl Name`");
+                return;
+            };
+            match &self.state {
+                Some(state) if state != owner => {
+                    let message = format!("a class has one type, and `{state}` has hooks or methods already");
+                    problems.on(owner, format!("{message}; write a second `#[class]` module"));
+                }
+                _ => self.state = Some(owner.clone()),
+            }
+            let around = Around { types: self.types, definitions: self.definitions, state: Some(owner) };
+            self.functions.extend(around.read(role, &function.attrs, &mut function.sig, problems));
+        }
+    }
+
+    fn function(&mut self, function: &mut ItemFn, problems: &mut Problems) {
+        let Some(role) = Marks::take(&mut function.attrs, problems).role(problems) else { return };
+        let around = Around { types: self.types, definitions: self.definitions, state: None };
+        self.functions.extend(around.read(role, &function.attrs, &mut function.sig, problems));
+    }
+}
+
+/// The names of the types that are values, and of those that are not.
+fn type_names(items: &[Item]) -> (Vec<Ident>, Vec<Ident>) {
+    let (mut own, mut others) = (Vec::new(), Vec::new());
+    for item in items {
+        let (attributes, ident) = match item {
+            Item::Struct(item) => (&item.attrs, &item.ident),
+            Item::Enum(item) => (&item.attrs, &item.ident),
+            _ => continue,
+        };
+        let list = if attributes::derives(attributes, "Value") { &mut own } else { &mut others };
+        list.push(ident.clone());
+    }
+    (own, others)
+}
+
+fn definitions(items: &[Item], types: &Types<'_>, problems: &mut Problems) -> Vec<Definition> {
+    let definitions = items.iter().filter_map(|item| match item {
+        Item::Struct(item) if types.own.contains(&item.ident) => definitions::record(item, types, problems),
+        Item::Enum(item) if types.own.contains(&item.ident) => definitions::choice(item, types, problems),
+        _ => None,
+    });
+    definitions.collect()
+}
+
+fn docs_of(items: &[Item], state: &Ident) -> Option<String> {
+    items.iter().find_map(|item| match item {
+        Item::Struct(item) if item.ident == *state => Some(attributes::docs(&item.attrs)),
+        Item::Enum(item) if item.ident == *state => Some(attributes::docs(&item.attrs)),
+        _ => None,
+    })
+}
+
+/// A derive's input, checked by itself: where it stands in no `#[class]` module, nothing else looks at it.
+pub(crate) fn derive(item: &syn::DeriveInput) -> TokenStream {
+    let name = &item.ident;
+    let (impl_generics, ty_generics, where_clause) = item.generics.split_for_impl();
+    if let syn::Data::Union(union) = &item.data {
+        let message = "a value is a struct or an enum; a union does not say what is in it";
+        return syn::Error::new_spanned(union.union_token.to_token_stream(), message).into_compile_error();
+    }
+    quote! {
+        #[automatically_derived]
+        impl #impl_generics ::wasmhost_guest::Value for #name #ty_generics #where_clause {}
+    }
+}

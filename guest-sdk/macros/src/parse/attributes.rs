@@ -1,0 +1,160 @@
+//! The attributes of functions and parameters: taken out of what was written, because the compiler does not know them.
+
+use syn::{Attribute, Expr, Lit, LitStr, Meta};
+
+use super::route;
+use crate::model::{Role, Route};
+use crate::problems::Problems;
+
+/// The attributes of a route, and their verbs.
+const VERBS: &[(&str, &str)] =
+    &[("get", "GET"), ("post", "POST"), ("put", "PUT"), ("delete", "DELETE"), ("patch", "PATCH")];
+
+/// What the attributes of one function say.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    build: Option<Attribute>,
+    enter: Option<Attribute>,
+    exit: Option<Attribute>,
+    method: Option<Attribute>,
+    route: Option<Route>,
+}
+
+impl Marks {
+    /// Takes the attributes that are ours, and leaves the others.
+    pub(crate) fn take(attributes: &mut Vec<Attribute>, problems: &mut Problems) -> Self {
+        let mut marks = Self::default();
+        attributes.retain(|attribute| !marks.take_one(attribute, problems));
+        marks
+    }
+
+    fn take_one(&mut self, attribute: &Attribute, problems: &mut Problems) -> bool {
+        let Some(name) = our_name(attribute) else { return false };
+        if let Some((_, verb)) = VERBS.iter().find(|(known, _)| *known == name) {
+            if self.route.is_some() {
+                problems.on(attribute, "a method has one route; write another method for a second one");
+            } else {
+                self.route = read_route(attribute, verb, problems);
+            }
+            self.method.get_or_insert_with(|| attribute.clone());
+            return true;
+        }
+        let mark = match name.as_str() {
+            "build" => &mut self.build,
+            "enter" => &mut self.enter,
+            "exit" => &mut self.exit,
+            "method" => &mut self.method,
+            _ => return false,
+        };
+        if !matches!(attribute.meta, Meta::Path(_)) {
+            problems.on(attribute, format!("`#[{name}]` takes nothing; settings belong to `#[class(…)]`"));
+        }
+        *mark = Some(attribute.clone());
+        true
+    }
+
+    /// What the function is for; `None` without a mark.
+    pub(crate) fn role(self, problems: &mut Problems) -> Option<Role> {
+        let mut refuse = |attribute: &Attribute, what: &str| {
+            problems.on(attribute, format!("a function is {what}; write two functions"));
+        };
+        match (self.build, self.enter, self.exit, self.method) {
+            (None, None, None, None) => None,
+            (None, None, None, Some(_)) => Some(Role::Method(self.route)),
+            (Some(_), None, None, None) => Some(Role::Build),
+            (None, Some(_), None, None) => Some(Role::Enter),
+            (Some(_), Some(_), None, None) => Some(Role::BuildAndEnter),
+            (None, None, Some(_), None) => Some(Role::Exit),
+            (.., Some(method)) => {
+                refuse(&method, "a hook or a method");
+                None
+            }
+            (_, _, Some(exit), None) => {
+                refuse(&exit, "`#[exit]` or another hook");
+                None
+            }
+        }
+    }
+}
+
+fn our_name(attribute: &Attribute) -> Option<String> {
+    let path = attribute.path();
+    // `wasmhost_guest::get` is ours, too; what others call so, they write with another path.
+    let is_ours = path.segments.len() == 1 || path.segments[0].ident == "wasmhost_guest";
+    path.segments.last().filter(|_| is_ours).map(|last| last.ident.to_string())
+}
+
+fn read_route(attribute: &Attribute, verb: &'static str, problems: &mut Problems) -> Option<Route> {
+    let Ok(path) = attribute.parse_args::<LitStr>() else {
+        let name = verb.to_ascii_lowercase();
+        problems.on(attribute, format!("a route has a path; write `#[{name}(\"/users/{{id}}\")]`"));
+        return None;
+    };
+    match route::path(verb, &path.value(), path.span()) {
+        Ok(route) => Some(route),
+        Err(message) => {
+            problems.on(&path, message);
+            None
+        }
+    }
+}
+
+/// What the attributes of one parameter say.
+#[derive(Debug, Default)]
+pub(crate) struct ParameterMarks {
+    pub(crate) docs: String,
+    pub(crate) default: Option<Expr>,
+    pub(crate) built: Option<Attribute>,
+}
+
+impl ParameterMarks {
+    /// Takes the attributes that are ours, doc comments among them, which the compiler refuses on parameters.
+    pub(crate) fn take(attributes: &mut Vec<Attribute>, problems: &mut Problems) -> Self {
+        let mut marks = Self { docs: docs(attributes), ..Self::default() };
+        attributes.retain(|attribute| match our_name(attribute).as_deref() {
+            Some("doc") => false,
+            Some("built") => {
+                marks.built = Some(attribute.clone());
+                false
+            }
+            Some("default") => {
+                match attribute.parse_args::<Expr>() {
+                    Ok(value) => marks.default = Some(value),
+                    Err(_) => problems.on(attribute, "a default has a value; write `#[default(100)]`"),
+                }
+                false
+            }
+            _ => true,
+        });
+        marks
+    }
+}
+
+/// The text of doc comments: their lines, without the space that follows `///`.
+pub(crate) fn docs(attributes: &[Attribute]) -> String {
+    let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
+        Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
+            Expr::Lit(literal) => match &literal.lit {
+                Lit::Str(text) => Some(text.value()),
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
+    });
+    let lines: Vec<_> = lines.map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned()).collect();
+    lines.join("\n").trim().to_owned()
+}
+
+/// Whether one of the attributes derives the trait `name`.
+pub(crate) fn derives(attributes: &[Attribute], name: &str) -> bool {
+    attributes.iter().filter(|attribute| attribute.path().is_ident("derive")).any(|attribute| {
+        let mut found = false;
+        // What is no list of paths is the compiler's to refuse.
+        let _ = attribute.parse_nested_meta(|meta| {
+            found |= meta.path.segments.last().is_some_and(|last| last.ident == name);
+            Ok(())
+        });
+        found
+    })
+}

@@ -1,0 +1,98 @@
+//! The module's own types: structs and enums with `#[derive(Value)]`.
+
+use syn::punctuated::Punctuated;
+use syn::{Fields, Generics, ItemEnum, ItemStruct, Token, Variant};
+
+use super::attributes::{derives, docs};
+use super::types::Types;
+use crate::model::{Case, Definition, Field, Kind};
+use crate::names;
+use crate::problems::Problems;
+
+/// Reads a struct, or reports what is wrong with it.
+pub(crate) fn record(item: &ItemStruct, types: &Types<'_>, problems: &mut Problems) -> Option<Definition> {
+    if !has_no_generics(&item.generics, problems) {
+        return None;
+    }
+    let kind = match &item.fields {
+        Fields::Named(named) if !named.named.is_empty() => {
+            let mut fields = Vec::new();
+            for field in &named.named {
+                let Some(ident) = &field.ident else { continue };
+                let name = names::name(ident, problems);
+                let Some(ty) = types.read(&field.ty, problems) else { continue };
+                fields.push(Field { name, docs: docs(&field.attrs), ty });
+            }
+            Kind::Record(fields)
+        }
+        Fields::Unnamed(unnamed) if unnamed.unnamed.len() == 1 => {
+            Kind::Newtype(types.read(&unnamed.unnamed[0].ty, problems)?)
+        }
+        Fields::Unnamed(unnamed) if !unnamed.unnamed.is_empty() => {
+            problems.on(unnamed, "the fields of a value have names; write `{ … }`, or use a tuple");
+            return None;
+        }
+        _ => {
+            problems.on(&item.ident, format!("`{}` has no fields, and a value has at least one", item.ident));
+            return None;
+        }
+    };
+    Some(Definition {
+        name: names::name(&item.ident, problems),
+        docs: docs(&item.attrs),
+        kind,
+        is_clone: derives(&item.attrs, "Clone"),
+    })
+}
+
+/// Reads an enum, or reports what is wrong with it.
+pub(crate) fn choice(item: &ItemEnum, types: &Types<'_>, problems: &mut Problems) -> Option<Definition> {
+    if !has_no_generics(&item.generics, problems) {
+        return None;
+    }
+    if item.variants.is_empty() {
+        problems.on(&item.ident, format!("`{}` has no variants, and a value has at least one", item.ident));
+        return None;
+    }
+    let cases = cases(&item.variants, types, problems);
+    let has_payload = item.variants.iter().any(|variant| !matches!(variant.fields, Fields::Unit));
+    Some(Definition {
+        name: names::name(&item.ident, problems),
+        docs: docs(&item.attrs),
+        kind: if has_payload { Kind::Variant(cases) } else { Kind::Enum(cases) },
+        is_clone: derives(&item.attrs, "Clone"),
+    })
+}
+
+fn cases(variants: &Punctuated<Variant, Token![,]>, types: &Types<'_>, problems: &mut Problems) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for variant in variants {
+        let payload = match &variant.fields {
+            Fields::Unit => Vec::new(),
+            Fields::Unnamed(fields) if !fields.unnamed.is_empty() => {
+                let payload: Vec<_> = fields.unnamed.iter().map(|field| types.read(&field.ty, problems)).collect();
+                payload.into_iter().flatten().collect()
+            }
+            Fields::Unnamed(fields) => {
+                problems.on(fields, format!("`{}` has nothing in it; leave out the parentheses", variant.ident));
+                continue;
+            }
+            Fields::Named(fields) => {
+                let message =
+                    format!("the fields of `{}` have names; put them into a struct of its own", variant.ident);
+                problems.on(fields, message);
+                continue;
+            }
+        };
+        cases.push(Case { name: names::name(&variant.ident, problems), docs: docs(&variant.attrs), payload });
+    }
+    cases
+}
+
+/// Reports generics, which nothing has that the host sees, and returns whether there are none.
+pub(crate) fn has_no_generics(generics: &Generics, problems: &mut Problems) -> bool {
+    if !generics.params.is_empty() {
+        problems.on(generics, "what the host sees has no generics: it is called by others, who cannot choose them");
+    }
+    generics.params.is_empty()
+}

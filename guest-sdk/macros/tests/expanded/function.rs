@@ -1,0 +1,4 @@
+#[function]
+fn square(x: i64) -> i64 {
+    x * x
+}

@@ -1,0 +1,105 @@
+mod shared {
+    #[allow(unused_imports, reason = "a module that needs none of it is no mistake")]
+    use ::wasmhost_guest::prelude::*;
+    #[derive(Default)]
+    pub struct Shared(u32);
+    impl Shared {
+        async fn warm(&mut self) -> Result<()> {
+            Ok(())
+        }
+        fn read(&self) -> u32 {
+            self.0
+        }
+        async fn add(&mut self, by: u32) {
+            self.0 += by;
+        }
+        async fn flush(&mut self) -> Result<()> {
+            Ok(())
+        }
+        fn close(self) {}
+    }
+    #[doc(hidden)]
+    #[allow(
+        warnings,
+        unsafe_code,
+        clippy::all,
+        clippy::pedantic,
+        clippy::restriction,
+        reason = "it is generated, and the mistakes of what it is made of are reported there"
+    )]
+    mod __wasmhost {
+        use super::*;
+        ::wasmhost_guest::__private::bindings!(
+            r"package my-app:shared;
+
+interface shared {
+  enter: async func() -> result<_, string>;
+  exit: async func() -> result<_, string>;
+  read: async func() -> u32;
+  add: async func(by: u32);
+}
+
+world shared-world {
+  export shared;
+}
+",
+            "::std::collections::HashMap", []
+        );
+        use self::exports::my_app::shared::shared as bindings;
+        ::std::thread_local! {
+            static STATE : ::wasmhost_guest::__private::Slot <
+            ::wasmhost_guest::__private::Lock < super::Shared >> = const {
+            ::wasmhost_guest::__private::Slot::new() };
+        }
+        struct __Class;
+        impl bindings::Guest for __Class {
+            async fn enter() -> ::core::result::Result<(), ::std::string::String> {
+                let mut state = ::wasmhost_guest::__private::start::<super::Shared>();
+                super::Shared::warm(&mut state)
+                    .await
+                    .map_err(|error| ::wasmhost_guest::__text!(error))?;
+                STATE
+                    .with(|slot| {
+                        slot.put(::wasmhost_guest::__private::Lock::new(state))
+                    });
+                ::core::result::Result::Ok(())
+            }
+            async fn exit() -> ::core::result::Result<(), ::std::string::String> {
+                let mut failures = ::wasmhost_guest::__private::Failures::default();
+                let mut state = STATE
+                    .with(::wasmhost_guest::__private::Slot::get)
+                    .exclusive()
+                    .await;
+                failures
+                    .note(
+                        super::Shared::flush(&mut state)
+                            .await
+                            .map_err(|error| ::wasmhost_guest::__text!(error)),
+                    );
+                let state = state.take();
+                super::Shared::close(state);
+                failures.into_result()
+            }
+            async fn read() -> u32 {
+                let state = STATE
+                    .with(::wasmhost_guest::__private::Slot::get)
+                    .shared()
+                    .await;
+                let returned = super::Shared::read(&state);
+                returned
+            }
+            async fn add(by: u32) {
+                let mut state = STATE
+                    .with(::wasmhost_guest::__private::Slot::get)
+                    .exclusive()
+                    .await;
+                let returned = super::Shared::add(&mut state, by).await;
+                returned
+            }
+        }
+        export!(__Class);
+        #[used]
+        #[cfg_attr(target_family = "wasm", unsafe(link_section = "wasmhost:manifest"))]
+        static MANIFEST: [u8; 50] = *br#"{"version":1,"class":{"shared":{"concurrency":8}}}"#;
+    }
+}

@@ -1,0 +1,162 @@
+//! Classes for wasmhost, written as Rust modules.
+//!
+//! A class is what a host of functions calls: a state, hooks around its life, and methods. Here it is a module with an
+//! attribute; the types in it are ordinary Rust, and WIT, bindings and manifest are made of them.
+//!
+//! ```
+//! use wasmhost_guest::prelude::*;
+//!
+//! #[class(memory = "256MiB", max_instances = 8)]
+//! mod greeter {
+//!     /// What was said, and how often.
+//!     #[derive(Value)]
+//!     pub struct Greeting {
+//!         pub text: String,
+//!         pub count: u32,
+//!     }
+//!
+//!     pub struct Greeter {
+//!         name: String,
+//!         count: u32,
+//!     }
+//!
+//!     impl Greeter {
+//!         /// Runs once per instance; what it takes are the parameters of the class.
+//!         #[enter]
+//!         fn new(#[default("world")] name: String) -> Result<Self> {
+//!             if name.is_empty() {
+//!                 bail!("nobody is there to greet");
+//!             }
+//!             Ok(Self { name, count: 0 })
+//!         }
+//!
+//!         /// Runs once per call.
+//!         #[get("/greet/{word}")]
+//!         fn greet(&mut self, word: String) -> Greeting {
+//!             self.count += 1;
+//!             Greeting { text: format!("{word}, {}", self.name), count: self.count }
+//!         }
+//!     }
+//! }
+//!
+//! #[function]
+//! fn square(x: i64) -> i64 {
+//!     x * x
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! Built for `wasm32-wasip2` as a `cdylib`, this is a component with the classes `greeter` and `square`.
+//!
+//! # What the host sees
+//!
+//! Names are spelled as in WIT, in lower case with dashes. Doc comments of the module, of functions, of their
+//! parameters and of types are carried over; settings of the attribute, defaults and routes are in the component's own
+//! manifest, which a `wasmhost.toml` can overrule key by key.
+
+/// Makes a module a class.
+///
+/// The attribute takes settings, as a `wasmhost.toml` has them, with `_` for `-`: `memory = "256MiB"`, `timeout =
+/// "30s"`, `concurrency = 8`, `allow_outbound = ["https://api.example.com"]`, `env(GREETING = "hi")`. In the module,
+/// these attributes say what functions are for:
+///
+/// | attribute | what the function is |
+/// |---|---|
+/// | `#[build]` | runs once, before the snapshot from which all instances start; what it returns is in there |
+/// | `#[enter]` | runs once per instance; the one that returns `Self` makes the state, others change it as `&mut self` |
+/// | `#[exit]` | runs once per instance, before it goes; it may take `self` |
+/// | `#[method]` | runs once per call |
+/// | `#[get("/users/{id}")]`, `post`, `put`, `delete`, `patch` | a method that answers web requests, too |
+///
+/// Several functions of one hook run in the order written; all `#[exit]` functions run, though one fails. `#[build]
+/// #[enter]` on one function, without `self` and arguments, runs it at both times. Functions are those of one type,
+/// which is the state, or of the module itself. Without a function that makes the state its type is `Default`; without
+/// a function that takes it there is none. It is dropped only by an `#[exit]` function that takes `self`.
+///
+/// Arguments of `#[enter]` are the parameters of the class: each distinct set of them has instances of its own.
+/// `#[default(100)]` before an argument is what it is when a caller leaves it out; `#[built] table: &'static Table` is
+/// what the `#[build]` function with that type returned.
+///
+/// ```
+/// use wasmhost_guest::prelude::*;
+///
+/// #[class(idle_timeout = "5m")]
+/// mod words {
+///     pub struct Known(Vec<String>);
+///
+///     pub struct Words {
+///         known: &'static Known,
+///         least: u32,
+///     }
+///
+///     impl Words {
+///         #[build]
+///         fn load() -> Result<Known> {
+///             Ok(Known(vec!["a".into(), "whale".into()]))
+///         }
+///
+///         #[enter]
+///         fn new(#[built] known: &'static Known, #[default(2)] least: u32) -> Self {
+///             Self { known, least }
+///         }
+///
+///         #[method]
+///         fn long(&self) -> Vec<String> {
+///             self.known.0.iter().filter(|word| word.len() >= self.least as usize).cloned().collect()
+///         }
+///     }
+/// }
+/// # fn main() {}
+/// ```
+///
+/// With `concurrency` over 1 calls share an instance: those of `&self` methods run at the same time, those of `&mut
+/// self` methods wait until they are alone, as `#[exit]` does.
+pub use wasmhost_guest_macros::class;
+
+/// Makes a function a class with one method, both of its name.
+///
+/// The attribute takes settings, as [`class`] does. Arguments may have defaults, and the function a route.
+///
+/// ```
+/// use wasmhost_guest::prelude::*;
+///
+/// #[function(timeout = "1s")]
+/// fn power(x: i64, #[default(2)] exponent: u32) -> Option<i64> {
+///     x.checked_pow(exponent)
+/// }
+/// # fn main() {}
+/// ```
+pub use wasmhost_guest_macros::function;
+
+mod alone;
+mod error;
+mod failures;
+mod kept;
+mod lock;
+mod slot;
+mod value;
+
+pub use error::{Error, Result};
+pub use value::{Bytes, Value};
+#[doc(hidden)]
+pub use wasmhost_guest_macros::Value;
+
+/// What classes are written with. A `#[class]` module has it without asking.
+pub mod prelude {
+    pub use crate::{Bytes, Error, Result, Value, bail, class, error, function};
+    pub use std::time::Duration;
+}
+
+/// What generated code is made of. It may change in any release.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::alone::{Alone, Changing};
+    pub use crate::error::text::{Failed, OfDisplay, OfError, OfOurs, Told};
+    pub use crate::failures::Failures;
+    pub use crate::kept::Kept;
+    pub use crate::lock::{Exclusive, Lock, Shared};
+    pub use crate::slot::{Slot, Start, start};
+    pub use crate::value::nanoseconds;
+    pub use wasmhost_guest_macros::bindings;
+    pub use wit_bindgen;
+}

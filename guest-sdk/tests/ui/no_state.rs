@@ -1,0 +1,15 @@
+#![allow(unused, reason = "only mistakes are of interest")]
+
+use wasmhost_guest::prelude::*;
+
+#[class]
+mod model {
+    pub struct Model;
+
+    impl Model {
+        #[method]
+        fn get(&self) {}
+    }
+}
+
+fn main() {}
