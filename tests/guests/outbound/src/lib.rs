@@ -9,7 +9,8 @@ use std::sync::Mutex;
 use exports::test::outbound::probe::Guest;
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
-    ErrorCode, Fields, FutureIncomingResponse, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme, http_error_code,
+    ErrorCode, Fields, FutureIncomingResponse, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions,
+    Scheme, http_error_code,
 };
 use wasip2::io::streams::StreamError;
 use wasip2::sockets::network::{self, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, Ipv6SocketAddress};
