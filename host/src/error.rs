@@ -26,8 +26,19 @@ pub(crate) fn is_out_of_memory(words: &str) -> bool {
 pub(crate) fn of_panic(what: &str, panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let words = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
-    let of_memory = OUT_OF_MEMORY.iter().find(|of_memory| words.contains(**of_memory));
+    let told = OUT_OF_MEMORY.iter().find(|of_memory| words.contains(**of_memory));
+    // Code that was refused memory may panic over something else that it then has not.
+    let of_memory = told.or_else(|| OUT_OF_MEMORY.first().filter(|_| is_short_of_memory()));
     of_memory.map_or_else(|| what.to_owned(), |of_memory| format!("{what}: {of_memory}"))
+}
+
+/// Whether this process has bounds on its memory, and has ever had more than half of that.
+fn is_short_of_memory() -> bool {
+    let bound = rustix::process::getrlimit(rustix::process::Resource::Data).current;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<u64>().ok());
+    matches!((bound, peak), (Some(bound), Some(peak_kib)) if peak_kib.saturating_mul(2 * 1024) > bound)
 }
 
 /// A result whose error is [`Error`].

@@ -16,7 +16,7 @@ use super::order::{BuildOrder, Event, Listener, Order, PreparePhase, Printing, T
 use super::store::{Built, ComponentRecord, Outcome, Store, Timings, is_lost, link_below};
 use crate::component::{Function, Offer, encode, hollow::hollow, section};
 use crate::engine::EngineKind;
-use crate::error::{Error, ErrorKind, Result, is_out_of_memory};
+use crate::error::{Error, ErrorKind, Result, is_out_of_memory, of_panic};
 use crate::instance::{Blueprint, Live, Replay, Setup};
 use crate::linker::Linkers;
 use crate::snapshot::{self, Building, Snapshot, Taken};
@@ -50,8 +50,9 @@ pub(crate) fn perform(order: &Order, site: &Site) -> Result<()> {
     };
     // Parsers and compilers that panic over somebody's bytes end with these bytes, not with the host. What a panic left half
     // done is in the staging area, or was never told of.
-    catch_unwind(AssertUnwindSafe(performed)).unwrap_or_else(|_| {
-        Err(Error::bad_request(format!("`{}` is no component this host can run: preparing it failed", order.name)))
+    catch_unwind(AssertUnwindSafe(performed)).unwrap_or_else(|panic| {
+        let what = format!("`{}` is no component this host can run: preparing it failed", order.name);
+        Err(Error::bad_request(of_panic(&what, &*panic)))
     })
 }
 
