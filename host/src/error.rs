@@ -32,13 +32,16 @@ pub(crate) fn of_panic(what: &str, panic: &(dyn Any + Send)) -> String {
     of_memory.map_or_else(|| what.to_owned(), |of_memory| format!("{what}: {of_memory}"))
 }
 
-/// Whether this process has bounds on its memory, and has ever had more than half of that.
+/// Whether this process has bounds on its memory, and has, or ever had, more than half of that.
 fn is_short_of_memory() -> bool {
-    let bound = rustix::process::getrlimit(rustix::process::Resource::Data).current;
+    let Some(bound) = rustix::process::getrlimit(rustix::process::Resource::Data).current else { return false };
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak =
-        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<u64>().ok());
-    matches!((bound, peak), (Some(bound), Some(peak_kib)) if peak_kib.saturating_mul(2 * 1024) > bound)
+    // What the system counts against the bound now, and what was used at most.
+    ["VmData:", "VmHWM:"].iter().any(|name| {
+        let kib =
+            status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse::<u64>().ok());
+        kib.is_some_and(|kib| kib.saturating_mul(2 * 1024) > bound)
+    })
 }
 
 /// A result whose error is [`Error`].
