@@ -1,5 +1,9 @@
 //! Every example, run through the program exactly as its README says, build command included.
 
+mod database;
+mod pools;
+mod web_endpoint;
+
 use wasmhost_tests::{Language, root, wasmhost};
 
 const BAZ: &str = "This code is running in instance pool";
@@ -85,6 +89,13 @@ fn model_loads_its_file_in_enter() {
     assert_eq!(generate(&["--name", "alice", "--prompt", "the"]).ok(), serde_json::to_string(&text).unwrap() + "\n");
     let error = generate(&["--name", "nobody", "--prompt", "the"]).failed(1);
     assert!(error.contains("`enter`") && error.contains("nobody"), "{error}");
+}
+
+#[test]
+fn predict_loads_its_model_when_the_instance_starts() {
+    let predicted = wasmhost(&["run", "examples/predict::model.predict", "--x", "2"]);
+    assert!(predicted.stderr.contains("loading the model"), "{predicted:?}");
+    assert_eq!(predicted.ok(), "3.0\n");
 }
 
 #[test]

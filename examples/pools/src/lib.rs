@@ -1,0 +1,47 @@
+//! Classes with parameters: each set of values has a pool of instances of its own.
+
+use wasmhost_guest::prelude::*;
+
+/// A class whose method answers requests, too.
+#[class]
+mod my_class {
+    pub struct MyClass {
+        foo: String,
+        bar: i64,
+    }
+
+    impl MyClass {
+        #[enter]
+        fn new(foo: String, #[default(10)] bar: i64) -> Self {
+            Self { foo, bar }
+        }
+
+        /// Says which pool answered, and with what argument.
+        #[get("/")]
+        fn baz(&self, #[default("default")] qux: String) -> String {
+            format!("This code is running in instance pool ({}, {}), with input qux={qux}", self.foo, self.bar)
+        }
+    }
+}
+
+/// The same with a parameter that is no whole number.
+#[class]
+mod my_float_class {
+    pub struct MyFloatClass {
+        foo: String,
+        bar: f64,
+    }
+
+    impl MyFloatClass {
+        #[enter]
+        fn new(foo: String, #[default(10.3)] bar: f64) -> Self {
+            Self { foo, bar }
+        }
+
+        /// Says which pool answered, and with what argument.
+        #[method]
+        fn baz(&self, #[default("default")] qux: String) -> String {
+            format!("This code is running in instance pool ({}, {}), with input qux={qux}", self.foo, self.bar)
+        }
+    }
+}
