@@ -9,18 +9,19 @@ mod repeater {
     const MAX_BYTES: usize = 64 * 1024;
 
     pub struct Repeater {
-        times: u32,
+        times: usize,
     }
 
     impl Repeater {
         #[enter]
-        fn new(#[default(2)] times: u32) -> Self {
-            Self { times }
+        fn new(#[default(2)] times: i64) -> Result<Self> {
+            let times = usize::try_from(times).map_err(|_| error!("a text cannot be repeated {times} times"))?;
+            Ok(Self { times })
         }
 
         #[method]
         fn repeat(&self, text: String) -> Result<String> {
-            let times = usize::try_from(self.times)?;
+            let times = self.times;
             match text.len().checked_mul(times) {
                 Some(bytes) if bytes <= MAX_BYTES => Ok(text.repeat(times)),
                 _ => bail!("{times} times `{text}` is longer than {MAX_BYTES} bytes"),
@@ -57,4 +58,22 @@ fn f() {
 #[function]
 fn g() {
     println!("Goodbye world!");
+}
+
+/// Runs `f`, repeats a text, and frames what came of it.
+#[main]
+async fn main(
+    /// How often.
+    foo: i64,
+    /// What is repeated.
+    bar: String,
+) -> Result<String> {
+    f::call().await?;
+
+    let repeated = repeater::call().times(foo).repeat(bar).await?;
+    println!("the repeater says {repeated}");
+
+    let framed = framer::call().sign('*').frame(repeated).await?;
+    println!("the framer says {framed}");
+    Ok(framed)
 }

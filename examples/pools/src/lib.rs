@@ -45,3 +45,18 @@ mod my_float_class {
         }
     }
 }
+
+#[main]
+async fn main() -> Result<()> {
+    let m1 = my_class::call().foo("hedgehog").bar(7);
+    println!("{}", m1.baz().await?);
+
+    let m2 = my_class::call().foo("fox");
+    println!("{}", m2.baz().qux("override").await?);
+
+    // By names alone, as one calls the classes of other apps.
+    let m3 = call("parameterized-function-app/my-float-class").parameter("foo", "snake");
+    let text: String = m3.method("baz").await?;
+    println!("{text}");
+    Ok(())
+}

@@ -28,3 +28,8 @@ mod model {
         }
     }
 }
+
+#[main]
+async fn main() -> Result<f64> {
+    Ok(model::call().predict(123.0).await?)
+}

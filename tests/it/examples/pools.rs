@@ -30,7 +30,15 @@ fn a_float_parameter_has_its_default_and_takes_others() {
     assert_eq!(baz(&["--foo", "snake"]).ok(), answer("snake, 10.3", "default") + "\n");
     assert_eq!(baz(&["--foo", "snake", "--bar", "0.5"]).ok(), answer("snake, 0.5", "default") + "\n");
     let error = baz(&["--foo", "snake", "--bar", "much"]).failed(2);
-    assert!(error.contains("`bar`"), "{error}");
+    assert!(error.contains("`--bar` needs a number"), "{error}");
+}
+
+#[test]
+fn main_calls_two_pools_by_handle_and_another_class_by_name() {
+    let printed = wasmhost(&["run", "examples/pools"]).ok();
+    let expected = [("hedgehog, 7", "default"), ("fox, 10", "override"), ("snake, 10.3", "default")];
+    let expected = expected.map(|(pool, qux)| answer(pool, qux) + "\n").concat();
+    assert_eq!(printed, expected);
 }
 
 #[test]
