@@ -1,16 +1,18 @@
-//! The class `processor`, whose hook and method are async: while they wait for calls of others, nothing is held up.
+//! The class `processor`, whose hook and method are async: while they wait, the thread that runs them does other things.
 
 use wasmhost_guest::prelude::*;
 
-/// A class that keeps what it has once asked others for.
+/// A class that loads a cache, and asks others for what is not in there.
 #[class(memory = "1GiB")]
 mod processor {
-    use futures_util::future::try_join_all;
+    use wasip3::clocks::monotonic_clock;
 
     use crate::square;
 
     /// Numbers whose squares are in the cache.
     const CACHED: i64 = 10;
+
+    const MOMENT_NANOSECONDS: u64 = 10_000_000;
 
     pub struct Processor {
         cache: Vec<i64>,
@@ -18,8 +20,9 @@ mod processor {
 
     impl Processor {
         #[enter]
-        async fn my_enter_method() -> Result<Self> {
-            Ok(Self { cache: load_cache().await? })
+        async fn my_enter_method() -> Self {
+            println!("loading the cache");
+            Self { cache: load_cache().await }
         }
 
         /// Squares `x`.
@@ -33,9 +36,10 @@ mod processor {
         }
     }
 
-    /// Asks for all at once: each call runs in an instance of its own.
-    async fn load_cache() -> Result<Vec<i64>> {
-        Ok(try_join_all((0..CACHED).map(|x| square::call(x).into_future())).await?)
+    /// Takes a moment, as caches do that come from elsewhere.
+    async fn load_cache() -> Vec<i64> {
+        monotonic_clock::wait_for(MOMENT_NANOSECONDS).await;
+        (0..CACHED).map(|x| x * x).collect()
     }
 }
 
@@ -46,6 +50,6 @@ fn square(x: i64) -> Result<i64> {
 }
 
 #[main]
-async fn main(#[default(123)] x: i64) -> Result<i64> {
-    Ok(processor::call().run(x).await?)
+async fn main() -> Result<i64> {
+    Ok(processor::call().run(123).await?)
 }
