@@ -15,6 +15,7 @@ mod library;
 mod lifecycle;
 mod limits;
 mod mutants;
+mod nested;
 mod outbound;
 mod pools;
 mod serve;
