@@ -14,6 +14,7 @@ mod library;
 mod lifecycle;
 mod limits;
 mod mutants;
+mod new;
 mod outbound;
 mod pools;
 mod serve;
