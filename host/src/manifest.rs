@@ -39,6 +39,8 @@ pub(crate) use address::{AddressKind, HostName, canonical};
 pub(crate) use class::Cors;
 pub(crate) use class::{ClassSection, EnvValue, FileEntry, MinInstances, MountEntry, SnapshotMode};
 pub(crate) use names::Name;
+#[cfg(feature = "cli")]
+pub(crate) use names::check_name;
 pub(crate) use outbound::{Destination, Scheme};
 pub(crate) use problem::ManifestError;
 pub use resolver::{Origin, Setting};
