@@ -128,14 +128,54 @@ pub use wasmhost_guest_macros::class;
 /// ```
 pub use wasmhost_guest_macros::function;
 
+/// Makes a function the entrypoint of its component.
+///
+/// `wasmhost run app.wasm --foo 1 --bar hello` runs it in its own process, with the terminal's standard streams, for as
+/// long as it likes. Its arguments are those of the command line, its docs the command's help, and what it returns is
+/// printed. A component has at most one, beside classes or alone.
+///
+/// The attribute takes the settings that matter to it: `memory`, `tmp`, `env`, `allow_outbound`, `build_timeout` and
+/// `max_list`.
+///
+/// ```
+/// # mod app {
+/// use wasmhost_guest::prelude::*;
+///
+/// #[function]
+/// fn square(x: i64) -> i64 {
+///     x * x
+/// }
+///
+/// /// Adds two squares.
+/// #[main]
+/// async fn main(
+///     /// The first side.
+///     a: i64,
+///     #[default(4)] b: i64,
+/// ) -> Result<i64> {
+///     Ok(square::call(a).await? + square::call(b).await?)
+/// }
+/// # }
+/// # fn main() {}
+/// ```
+pub use wasmhost_guest_macros::main;
+
+// Generated code says `::wasmhost_guest`, and some of it is in here.
+extern crate self as wasmhost_guest;
+
 mod alone;
+mod call;
+pub mod context;
 mod error;
 mod failures;
+mod host;
+mod json;
 mod kept;
 mod lock;
 mod slot;
 mod value;
 
+pub use call::{Answer, Call, CallError, CallErrorKind, ClassByName, MethodByName, call};
 pub use error::{Error, Result};
 pub use value::{Bytes, Value};
 #[doc(hidden)]
@@ -143,7 +183,7 @@ pub use wasmhost_guest_macros::Value;
 
 /// What classes are written with. A `#[class]` module has it without asking.
 pub mod prelude {
-    pub use crate::{Bytes, Error, Result, Value, bail, class, error, function};
+    pub use crate::{Bytes, CallError, CallErrorKind, Error, Result, Value, bail, call, class, error, function, main};
     pub use std::time::Duration;
 }
 
@@ -151,12 +191,14 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::alone::{Alone, Changing};
+    pub use crate::call::{Argument, Given, Maybe, Missing};
     pub use crate::error::text::{Failed, OfDisplay, OfError, OfOurs, Told};
     pub use crate::failures::Failures;
+    pub use crate::json::{Case, Fields, Reader, Unread, Writer};
     pub use crate::kept::Kept;
     pub use crate::lock::{Exclusive, Lock, Shared};
     pub use crate::slot::{Slot, Start, start};
-    pub use crate::value::nanoseconds;
+    pub use crate::value::{Kind, field, nanoseconds};
     pub use wasmhost_guest_macros::bindings;
     pub use wit_bindgen;
 }

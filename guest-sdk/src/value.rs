@@ -2,20 +2,81 @@
 
 use std::time::Duration;
 
-/// A struct or enum that is passed between the host and a class.
+use crate::json::{Reader, Unread, Writer};
+
+mod collections;
+mod scalars;
+
+/// A type that is passed between the host and a class.
 ///
-/// It is derived in the `#[class]` module that uses it, which makes it a record, a variant or an enum of the class's
-/// WIT. Structs have named fields, or one without a name; a variant of an enum has nothing in it or values without
-/// names. Inside are scalars, `char`, `String`, [`Bytes`], [`Duration`], `Vec`, `Option`, `Result`, tuples, `HashMap`,
-/// `BTreeMap`, and other types with `#[derive(Value)]`.
+/// Scalars, `char`, `String`, [`Bytes`], [`Duration`], `Vec`, `Option`, `Result`, tuples, `HashMap` and `BTreeMap` are
+/// values, and so is a struct or enum with `#[derive(Value)]`.
+///
+/// A hook or method that takes or returns such a struct or enum is in a `#[class]` module, and the type is defined in
+/// the same one: that makes it a record, a variant or an enum of the class's WIT. Structs have named fields, or one
+/// without a name; a variant of an enum has nothing in it or values without names. Outside of classes, too, the derive
+/// makes a type that calls by name can pass.
 ///
 /// A [`Duration`] is a whole number of nanoseconds for callers, as durations of WASI are; a longer one than `u64`
 /// holds, some 584 years, is that long.
 ///
 /// Values are passed without a copy of their own, unless a type has to be converted: durations, structs without field
 /// names, variants with several values, enums without `#[derive(Clone)]`, names that WIT spells differently
-/// (`HTTPError`), and what contains one of these.
-pub trait Value {}
+/// (`HTTPError`), and what contains one of these. Between classes they travel as JSON.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no type of values",
+    label = "values are scalars, `String`, `char`, `Bytes`, `Duration`, `Vec`, `Option`, `Result`, tuples, `HashMap`, \
+             `BTreeMap`, and types with `#[derive(Value)]`"
+)]
+pub trait Value: Sized {
+    /// What matters to the types around it.
+    #[doc(hidden)]
+    const KIND: Kind = Kind::Other;
+
+    /// Writes a value as JSON. Like the others it takes no `self`, so as to be no method of the user's types.
+    #[doc(hidden)]
+    fn write_json(value: &Self, json: &mut Writer);
+
+    /// Reads a value from JSON.
+    ///
+    /// # Errors
+    ///
+    /// If there is another one.
+    #[doc(hidden)]
+    fn read_json(json: &mut Reader<'_>) -> Result<Self, Unread>;
+
+    /// What the field of a record is that is not there.
+    #[doc(hidden)]
+    fn absent() -> Option<Self> {
+        None
+    }
+
+    /// The byte that it is, of [`Kind::Byte`].
+    #[doc(hidden)]
+    fn to_byte(_: &Self) -> u8 {
+        0
+    }
+
+    /// A byte as one of it, of [`Kind::Byte`].
+    #[doc(hidden)]
+    fn from_byte(_: u8) -> Option<Self> {
+        None
+    }
+}
+
+/// What is special about a type inside of another one.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing.
+    Other,
+    /// A list of it is one string, in base64.
+    Byte,
+    /// A map with it as the key is an object.
+    Text,
+    /// Inside of an option, `Some(None)` has to differ from `None`.
+    Option,
+}
 
 /// Bytes: passed in one piece, and base64 in JSON. It is `Vec<u8>`, under the name that says what is meant.
 pub type Bytes = Vec<u8>;
@@ -24,6 +85,15 @@ pub type Bytes = Vec<u8>;
 #[must_use]
 pub fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Returns a field that was read, or what it is where it was not there.
+///
+/// # Errors
+///
+/// If it has to be there.
+pub fn field<T: Value>(read: Option<T>, name: &str, json: &Reader<'_>) -> Result<T, Unread> {
+    read.or_else(T::absent).ok_or_else(|| json.unread(format!("the field `{name}`")))
 }
 
 #[cfg(test)]

@@ -51,8 +51,7 @@ pub(crate) fn bindings(input: &Input) -> syn::Result<TokenStream> {
     let refuse = |message: String| {
         syn::Error::new_spanned(&input.wit, format!("the SDK made bindings that do not hold: {message}"))
     };
-    let source = generate(&input.wit.value(), &input.map.value()).map_err(refuse)?;
-    let mut file = syn::parse_file(&source).map_err(|error| refuse(error.to_string()))?;
+    let mut file = generate(&input.wit.value(), &input.map.value()).map_err(refuse)?;
     let mut replaced = Vec::new();
     replace(&mut file.items, &input.own, &mut replaced);
     if replaced.len() != input.own.len() {
@@ -63,7 +62,23 @@ pub(crate) fn bindings(input: &Input) -> syn::Result<TokenStream> {
     Ok(quote!(#(#items)*))
 }
 
-fn generate(wit: &str, map: &str) -> Result<String, String> {
+/// The bindings of the one world in a file of the crate that is compiled, which its author may look at there.
+///
+/// # Errors
+///
+/// If there is no such file, or the generator cannot do with it what is asked: a mistake of the SDK.
+pub(crate) fn imports(file: &LitStr) -> syn::Result<TokenStream> {
+    let refuse = |message: String| syn::Error::new_spanned(file, format!("`{}`: {message}", file.value()));
+    let folder = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
+    let path = std::path::Path::new(&folder).join(file.value());
+    let wit = std::fs::read_to_string(&path).map_err(|error| refuse(error.to_string()))?;
+    let items = generate(&wit, "::std::collections::HashMap").map_err(refuse)?.items;
+    let path = path.to_string_lossy();
+    // The compiler notices by this that the file has changed.
+    Ok(quote!(const _: &str = ::core::include_str!(#path); #(#items)*))
+}
+
+fn generate(wit: &str, map: &str) -> Result<syn::File, String> {
     let told = |error: &dyn std::fmt::Display| format!("{error}");
     let mut resolve = Resolve::default();
     let package = resolve.push_str("class.wit", wit).map_err(|error| told(&error))?;
@@ -71,8 +86,8 @@ fn generate(wit: &str, map: &str) -> Result<String, String> {
     let options = Opts { runtime_path: Some(RUNTIME.to_owned()), map_type: Some(map.to_owned()), ..Opts::default() };
     let mut files = Files::default();
     options.build().generate(&mut resolve, world, &mut files).map_err(|error| told(&error))?;
-    let source = files.iter().next().map(|(_, source)| String::from_utf8_lossy(source).into_owned());
-    source.ok_or_else(|| "the generator wrote nothing".to_owned())
+    let (_, source) = files.iter().next().ok_or("the generator wrote nothing")?;
+    syn::parse_file(&String::from_utf8_lossy(source)).map_err(|error| told(&error))
 }
 
 /// Replaces the definitions of the types in `own`, wherever they are, by imports of the user's.

@@ -7,7 +7,7 @@ use syn::{Ident, Item};
 
 use crate::model::Class;
 use crate::problems::Problems;
-use crate::{check, glue, names, parse};
+use crate::{check, glue, handle, names, parse};
 
 /// The WIT namespace of the crate that is compiled.
 pub(crate) fn namespace() -> String {
@@ -23,13 +23,24 @@ pub(crate) fn class(arguments: TokenStream, item: Item, namespace: &str) -> Toke
     };
     let mut problems = Problems::default();
     let class = parse::class(arguments, &mut module, &mut problems);
-    let glue = finish(class, &format_ident!("__wasmhost"), namespace, problems);
-    if let Some((_, items)) = &mut module.content {
-        items.push(syn::Item::Verbatim(glue));
-        quote!(#module)
-    } else {
-        quote!(#module #glue)
+    let private = format_ident!("__wasmhost");
+    let glue = finish(class, &private, namespace, problems);
+    let Some((_, items)) = &mut module.content else {
+        let errors = glue.unwrap_or_else(|errors| errors);
+        return quote!(#module #errors);
+    };
+    match glue {
+        Ok(glue) => {
+            let handle = handle::import(&quote!(self::#private));
+            items.push(Item::Verbatim(quote!(#handle #glue)));
+        }
+        Err(errors) => {
+            // What the derive says of the same types would be said twice.
+            parse::without_derives(items);
+            items.push(Item::Verbatim(errors));
+        }
     }
+    quote!(#module)
 }
 
 /// A `#[function]`: what was written, with the private module beside it.
@@ -39,8 +50,27 @@ pub(crate) fn function(arguments: TokenStream, item: Item, namespace: &str) -> T
     };
     let mut problems = Problems::default();
     let class = parse::function(arguments, &mut item, &mut problems);
-    let name = format_ident!("__wasmhost_{}", item.sig.ident.unraw());
-    let glue = finish(class, &name, namespace, problems);
+    let (name, visibility) = (&item.sig.ident, &item.vis);
+    let private = format_ident!("__wasmhost_{}", name.unraw());
+    match finish(class, &private, namespace, problems) {
+        Ok(glue) => {
+            let docs = format!("Calls of [`{}`](fn@{0}).", name.unraw());
+            let handle = handle::import(&quote!(super::#private));
+            quote!(#item #[doc = #docs] #visibility mod #name { #handle } #glue)
+        }
+        Err(errors) => quote!(#item #errors),
+    }
+}
+
+/// A `#[main]`: what was written, with the private module beside it.
+pub(crate) fn main(arguments: TokenStream, item: Item, namespace: &str) -> TokenStream {
+    let Item::Fn(mut item) = item else {
+        return refuse(&item, "the `#[main]` is a function, which runs when somebody runs the component");
+    };
+    let mut problems = Problems::default();
+    let class = parse::main(arguments, &mut item, &mut problems);
+    // One name for all, so that a second one is noticed.
+    let glue = finish(class, &format_ident!("__wasmhost_main"), namespace, problems).unwrap_or_else(|errors| errors);
     quote!(#item #glue)
 }
 
@@ -52,13 +82,18 @@ fn refuse(item: &Item, message: &str) -> TokenStream {
 }
 
 /// The private module, or the mistakes that keep it from being.
-fn finish(class: Option<Class>, module: &Ident, namespace: &str, mut problems: Problems) -> TokenStream {
+fn finish(
+    class: Option<Class>,
+    module: &Ident,
+    namespace: &str,
+    mut problems: Problems,
+) -> Result<TokenStream, TokenStream> {
     if let Some(class) = &class {
         check::check(class, &mut problems);
     }
     match class {
-        Some(class) if problems.is_empty() => glue::module(&class, module, namespace),
-        _ => problems.into_errors(),
+        Some(class) if problems.is_empty() => Ok(glue::module(&class, module, namespace)),
+        _ => Err(problems.into_errors()),
     }
 }
 
@@ -82,7 +117,11 @@ mod tests {
         let at = attributes.iter().position(|attribute| !attribute.path().is_ident("doc")).unwrap();
         let attribute = attributes.remove(at);
         let arguments = attribute.meta.require_list().map(|list| list.tokens.clone()).unwrap_or_default();
-        let expand = if attribute.path().is_ident("class") { class } else { function };
+        let expand = match attribute.path() {
+            path if path.is_ident("class") => class,
+            path if path.is_ident("main") => main,
+            _ => function,
+        };
         let tokens = expand(arguments, item, "my-app");
         prettyplease::unparse(&syn::parse2(tokens).unwrap())
     }

@@ -12,8 +12,8 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::visit_mut::{self, VisitMut};
 
-use crate::model::{Class, Function, Returned};
-use crate::{names, section, wit};
+use crate::model::{Class, Form, Function, Returned};
+use crate::{handle, names, section, wit};
 
 mod convert;
 mod crossing;
@@ -26,14 +26,14 @@ use crossing::Crossing;
 pub(crate) fn module(class: &Class, module: &Ident, namespace: &str) -> TokenStream {
     let glue = Glue { class, crossing: Crossing::new(class) };
     let bindings = glue.bindings(namespace);
-    let interface =
-        wit::interface(class, namespace).map(|name| Ident::new(&names::in_bindings(&name), Span::call_site()));
-    let [outer, package, interface] = interface;
+    let interface = glue.interface(namespace);
+    let guest = if class.form == Form::Main { quote!(Guest) } else { quote!(bindings::Guest) };
     let statics = glue.statics();
     let hooks = [glue.build(), glue.enter(), glue.exit()];
     let methods = class.methods().map(|method| glue.method(method));
     let conversions = glue.crossing.converted().map(|definition| glue.crossing.conversions(definition));
     let manifest = manifest(class);
+    let handle = handle::module(class);
     quote! {
         #[doc(hidden)]
         #[allow(
@@ -45,13 +45,13 @@ pub(crate) fn module(class: &Class, module: &Ident, namespace: &str) -> TokenStr
 
             #bindings
 
-            use self::exports::#outer::#package::#interface as bindings;
+            #interface
 
             #statics
 
             struct __Class;
 
-            impl bindings::Guest for __Class {
+            impl #guest for __Class {
                 #(#hooks)*
                 #(#methods)*
             }
@@ -61,6 +61,8 @@ pub(crate) fn module(class: &Class, module: &Ident, namespace: &str) -> TokenStr
             export!(__Class);
 
             #manifest
+
+            #handle
         }
     }
 }
@@ -82,6 +84,14 @@ impl Glue<'_> {
             ::wasmhost_guest::__private::bindings!(#text, #map, [#(#own),*]);
             #(#lifts)*
         }
+    }
+
+    /// The module of the bindings in which the interface is; an entrypoint has none.
+    fn interface(&self, namespace: &str) -> Option<TokenStream> {
+        let interface = wit::interface(self.class, namespace);
+        let [outer, package, interface] =
+            interface.map(|name| Ident::new(&names::in_bindings(&name), Span::call_site()));
+        (self.class.form != Form::Main).then(|| quote!(use self::exports::#outer::#package::#interface as bindings;))
     }
 
     /// Where the state and what `build` made are kept.

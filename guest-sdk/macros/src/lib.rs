@@ -3,19 +3,22 @@
 //! ```text
 //! tokens ─ parse ─▶ Class ─ check ─▶ no mistakes ─┬─ wit ─────▶ text of the WIT
 //!                                                 ├─ section ─▶ text of the manifest
-//!                                                 └─ glue ────▶ the private module with both, and `bindings!` in it
+//!                                                 ├─ handle ──▶ builders of calls
+//!                                                 └─ glue ────▶ the private module with these, and `bindings!` in it
 //! ```
 //!
 //! Parsing and checking collect mistakes and go on. If there is any, all of them are reported and nothing is generated;
 //! what the user wrote stays, so that an editor still knows it.
 
 use proc_macro::TokenStream;
-use syn::{DeriveInput, Item, parse_macro_input};
+use syn::{DeriveInput, Item, LitStr, parse_macro_input};
 
 mod bindings;
 mod check;
+mod derive;
 mod expand;
 mod glue;
+mod handle;
 mod model;
 mod names;
 mod parse;
@@ -39,10 +42,17 @@ pub fn function(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::function(arguments.into(), item, &expand::namespace()).into()
 }
 
-/// Makes a struct or enum of a `#[class]` module a type of values: see the trait.
+#[expect(missing_docs, reason = "`wasmhost-guest` documents what it re-exports, with examples that need it")]
+#[proc_macro_attribute]
+pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as Item);
+    expand::main(arguments.into(), item, &expand::namespace()).into()
+}
+
+/// Makes a struct or enum a type of values: see the trait.
 #[proc_macro_derive(Value)]
 pub fn value(item: TokenStream) -> TokenStream {
-    parse::derive(&parse_macro_input!(item as DeriveInput)).into()
+    derive::value(&parse_macro_input!(item as DeriveInput)).into()
 }
 
 /// Makes bindings from WIT: for what the other macros generate.
@@ -51,4 +61,12 @@ pub fn value(item: TokenStream) -> TokenStream {
 pub fn bindings(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as bindings::Input);
     bindings::bindings(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Makes bindings from a file of WIT: for `wasmhost-guest` itself.
+#[doc(hidden)]
+#[proc_macro]
+pub fn imports(input: TokenStream) -> TokenStream {
+    let file = parse_macro_input!(input as LitStr);
+    bindings::imports(&file).unwrap_or_else(syn::Error::into_compile_error).into()
 }

@@ -6,9 +6,10 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use serde_json::Value as Json;
 
-/// A class: what one `#[class]` module or one `#[function]` says.
+/// A class: what one `#[class]` module, one `#[function]` or the `#[main]` says.
 #[derive(Debug)]
 pub(crate) struct Class {
+    pub(crate) form: Form,
     pub(crate) name: Name,
     pub(crate) docs: String,
     pub(crate) settings: Vec<Setting>,
@@ -16,6 +17,15 @@ pub(crate) struct Class {
     pub(crate) state: Option<Ident>,
     pub(crate) types: Vec<Definition>,
     pub(crate) functions: Vec<Function>,
+}
+
+/// As what a class was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Module,
+    Function,
+    /// The entrypoint: no class, but like one with one method, exported at the root.
+    Main,
 }
 
 /// A name as it was written and as WIT spells it.

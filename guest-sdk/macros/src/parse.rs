@@ -4,10 +4,9 @@
 //! constructors, is [`check`](crate::check)'s. It must not know what is made of a class.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{ToTokens as _, quote};
-use syn::{ImplItem, Item, ItemFn, ItemImpl, ItemMod, UseTree};
+use syn::{FnArg, ImplItem, Item, ItemFn, ItemImpl, ItemMod, UseTree};
 
-use crate::model::{Class, Definition, Function, Role};
+use crate::model::{Class, Definition, Form, Function, Role};
 use crate::names;
 use crate::problems::Problems;
 
@@ -20,6 +19,7 @@ mod settings;
 mod types;
 
 use attributes::Marks;
+pub(crate) use definitions::{FIELDS_HAVE_NAMES, fields_of_variant, has_no_generics, has_nothing};
 use function::Around;
 pub(crate) use route::shape;
 use types::Types;
@@ -44,7 +44,10 @@ pub(crate) fn class(arguments: TokenStream, module: &mut ItemMod, problems: &mut
     for item in &mut *items {
         match item {
             Item::Impl(block) if block.trait_.is_none() => members.block(block, problems),
-            Item::Fn(function) => members.function(function, problems),
+            Item::Fn(function) => {
+                refuse_handle(&function.sig.ident, problems);
+                members.function(function, problems);
+            }
             _ => {}
         }
     }
@@ -63,7 +66,7 @@ pub(crate) fn class(arguments: TokenStream, module: &mut ItemMod, problems: &mut
             },
         );
     }
-    Some(Class { name, docs, settings, state, types: definitions, functions })
+    Some(Class { form: Form::Module, name, docs, settings, state, types: definitions, functions })
 }
 
 /// Reads a `#[function]`.
@@ -77,11 +80,38 @@ pub(crate) fn function(arguments: TokenStream, item: &mut ItemFn, problems: &mut
         problems.on(&item.sig.ident, "a `#[function]` has no hooks; write a `#[class]` module");
     }
     let role = role.filter(|role| matches!(role, Role::Method(_))).unwrap_or(Role::Method(None));
+    let function = alone(role, item, problems)?;
+    // Its docs are the method's: said of the class, too, they would stand twice in every listing.
+    let (docs, types) = (String::new(), Vec::new());
+    Some(Class { form: Form::Function, name, docs, settings, state: None, types, functions: vec![function] })
+}
+
+/// Reads a `#[main]`.
+pub(crate) fn main(arguments: TokenStream, item: &mut ItemFn, problems: &mut Problems) -> Option<Class> {
+    let settings = settings::of_main(arguments, problems);
+    if let Some(attribute) = Marks::find(&item.attrs) {
+        let message = "an entrypoint is neither a hook nor a method; write a `#[class]` module, or a `#[function]`, \
+                       beside it";
+        problems.on(attribute, message);
+    }
+    // The mistake is one, however many mistakes are in the attribute itself.
+    Marks::take(&mut item.attrs, &mut Problems::default());
+    if let Some(FnArg::Receiver(receiver)) = item.sig.receiver().map(|receiver| FnArg::Receiver(receiver.clone())) {
+        problems.on(receiver, "an entrypoint has no state; leave out `self`");
+    }
+    let mut function = alone(Role::Method(None), item, problems)?;
+    // Whatever the function is called: this is what the host knows entrypoints by.
+    function.name.wit = "main".to_owned();
+    let name = function.name.clone();
+    let (docs, types) = (String::new(), Vec::new());
+    Some(Class { form: Form::Main, name, docs, settings, state: None, types, functions: vec![function] })
+}
+
+/// Reads a function that stands by itself.
+fn alone(role: Role, item: &mut ItemFn, problems: &mut Problems) -> Option<Function> {
     let types = Types { own: &[], others: &[], is_in_module: false };
     let around = Around { types: &types, definitions: &[], state: None };
-    let function = around.read(role, &item.attrs, &mut item.sig, problems)?;
-    // Its docs are the method's: said of the class, too, they would stand twice in every listing.
-    Some(Class { name, docs: String::new(), settings, state: None, types: Vec::new(), functions: vec![function] })
+    around.read(role, &item.attrs, &mut item.sig, problems)
 }
 
 /// `enter` and its like are hooks by their names, so a class of such a name would only confuse; `main` is the
@@ -89,6 +119,15 @@ pub(crate) fn function(arguments: TokenStream, item: &mut ItemFn, problems: &mut
 fn refuse_word(wit: &str, ident: &Ident, problems: &mut Problems) {
     if wit == "main" {
         problems.on(ident, "`main` is the name of entrypoints; give the class another one");
+    }
+}
+
+/// Callers find the class by `call`, which is generated beside the module's own functions.
+fn refuse_handle(ident: &Ident, problems: &mut Problems) {
+    if ident == "call" {
+        let message = "`call` is the function by which others call the class; give this one another name, or make it one \
+                       of a type";
+        problems.on(ident, message);
     }
 }
 
@@ -184,16 +223,13 @@ fn docs_of(items: &[Item], state: &Ident) -> Option<String> {
     })
 }
 
-/// A derive's input, checked by itself: where it stands in no `#[class]` module, nothing else looks at it.
-pub(crate) fn derive(item: &syn::DeriveInput) -> TokenStream {
-    let name = &item.ident;
-    let (impl_generics, ty_generics, where_clause) = item.generics.split_for_impl();
-    if let syn::Data::Union(union) = &item.data {
-        let message = "a value is a struct or an enum; a union does not say what is in it";
-        return syn::Error::new_spanned(union.union_token.to_token_stream(), message).into_compile_error();
-    }
-    quote! {
-        #[automatically_derived]
-        impl #impl_generics ::wasmhost_guest::Value for #name #ty_generics #where_clause {}
+/// Takes `Value` out of what types derive.
+pub(crate) fn without_derives(items: &mut [Item]) {
+    for item in items {
+        match item {
+            Item::Struct(item) => attributes::underive(&mut item.attrs, "Value"),
+            Item::Enum(item) => attributes::underive(&mut item.attrs, "Value"),
+            _ => {}
+        }
     }
 }

@@ -21,6 +21,7 @@ pub(crate) fn document(class: &Class) -> String {
     put(&mut own, "parameter-docs", docs);
     let methods = class.methods().map(|method| (method.name.wit.clone(), Json::Object(self::method(method))));
     put(&mut own, "method", methods.filter(|(_, settings)| settings != &json!({})).collect());
+    // The host takes the settings of an entrypoint, which is no class, from under its own name.
     json!({ "version": 1, "class": { class.name.wit.clone(): own } }).to_string()
 }
 

@@ -1,16 +1,25 @@
-//! From a class to the text of its WIT: one interface, and a world that exports it.
+//! From a class to the text of its WIT: one interface, and a world that exports it. Of an entrypoint, the world alone.
 //!
 //! It must not know Rust tokens or bindings: what stands here is what other languages see.
 
 use std::fmt::Write as _;
 
-use crate::model::{Case, Class, Definition, Failure, Function, Kind, Plain, Returned, Type};
+use crate::model::{Case, Class, Definition, Failure, Form, Function, Kind, Plain, Returned, Type};
 use crate::names::in_wit;
 
 /// The WIT document of the class, in a package of the crate's namespace.
 pub(crate) fn document(class: &Class, namespace: &str) -> String {
     let name = in_wit(&class.name.wit);
     let mut text = format!("package {}:{name};\n\n", in_wit(namespace));
+    if class.form == Form::Main {
+        line(&mut text, "", "world main-world {");
+        for main in functions(class) {
+            docs(&mut text, "  ", &main.docs);
+            line(&mut text, "  ", &format!("export {};", main.spelled()));
+        }
+        line(&mut text, "", "}");
+        return text;
+    }
     docs(&mut text, "", &class.docs);
     line(&mut text, "", &format!("interface {name} {{"));
     for definition in &class.types {
@@ -18,11 +27,7 @@ pub(crate) fn document(class: &Class, namespace: &str) -> String {
     }
     for function in functions(class) {
         docs(&mut text, "  ", &function.docs);
-        let keyword = if function.is_async { "async func" } else { "func" };
-        let arguments: Vec<_> = function.arguments.iter().map(|(name, ty)| format!("{}: {ty}", in_wit(name))).collect();
-        let result = function.result.map(|result| format!(" -> {result}")).unwrap_or_default();
-        let name = in_wit(&function.name);
-        line(&mut text, "  ", &format!("{name}: {keyword}({}){result};", arguments.join(", ")));
+        line(&mut text, "  ", &format!("{};", function.spelled()));
     }
     line(&mut text, "", "}\n");
     line(&mut text, "", &format!("world {}-world {{\n  export {name};\n}}", class.name.wit));
@@ -41,6 +46,15 @@ struct Seen {
     is_async: bool,
     arguments: Vec<(String, String)>,
     result: Option<String>,
+}
+
+impl Seen {
+    fn spelled(&self) -> String {
+        let keyword = if self.is_async { "async func" } else { "func" };
+        let arguments: Vec<_> = self.arguments.iter().map(|(name, ty)| format!("{}: {ty}", in_wit(name))).collect();
+        let result = self.result.as_ref().map(|result| format!(" -> {result}")).unwrap_or_default();
+        format!("{}: {keyword}({}){result}", in_wit(&self.name), arguments.join(", "))
+    }
 }
 
 fn functions(class: &Class) -> Vec<Seen> {

@@ -6,7 +6,7 @@ use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
 use super::crossing::Crossing;
-use crate::model::{Case, Definition, Kind, Plain, Type};
+use crate::model::{Case, Definition, Kind, Type};
 use crate::names;
 
 /// Which way a value goes.
@@ -73,7 +73,7 @@ impl Crossing<'_> {
     /// The type as the bindings have it.
     pub(super) fn bound(&self, ty: &Type) -> TokenStream {
         match ty {
-            Type::Plain(plain) => plain_type(*plain),
+            Type::Plain(plain) => plain.in_rust(),
             Type::Duration => quote!(u64),
             Type::List(part) => {
                 let part = self.bound(part);
@@ -92,7 +92,7 @@ impl Crossing<'_> {
                 quote!((#(#parts,)*))
             }
             Type::Map(_, key, value) => {
-                let (path, key, value) = (self.map_path(), self.bound(key), self.bound(value));
+                let (path, key, value) = (self.map.in_rust(), self.bound(key), self.bound(value));
                 quote!(#path<#key, #value>)
             }
             Type::Own(name) if self.is_same(ty) => quote!(super::#name),
@@ -180,22 +180,4 @@ fn function_name(way: Way, own: &Ident) -> Ident {
 
 fn bound_name(own: &Ident) -> Ident {
     format_ident!("{}", names::type_in_bindings(&names::type_name(own)))
-}
-
-fn plain_type(plain: Plain) -> TokenStream {
-    match plain {
-        Plain::Bool => quote!(bool),
-        Plain::S8 => quote!(i8),
-        Plain::S16 => quote!(i16),
-        Plain::S32 => quote!(i32),
-        Plain::S64 => quote!(i64),
-        Plain::U8 => quote!(u8),
-        Plain::U16 => quote!(u16),
-        Plain::U32 => quote!(u32),
-        Plain::U64 => quote!(u64),
-        Plain::F32 => quote!(f32),
-        Plain::F64 => quote!(f64),
-        Plain::Char => quote!(char),
-        Plain::String => quote!(::std::string::String),
-    }
 }

@@ -4,9 +4,6 @@
 //! values are lifted right into it, and nothing is copied. The others (durations, newtypes, enums without `Clone`,
 //! names that are spelled differently) have a type in the bindings, and are converted.
 
-use proc_macro2::TokenStream;
-use quote::quote;
-
 use crate::model::{Class, Definition, Kind, MapKind, Name, Type};
 use crate::names;
 
@@ -14,7 +11,7 @@ use crate::names;
 pub(super) struct Crossing<'a> {
     pub(super) class: &'a Class,
     /// The map of the bindings; they know one.
-    map: MapKind,
+    pub(super) map: MapKind,
     /// Whether the definition of the same index is used by a function, however far away.
     used: Vec<bool>,
     crosses: Vec<bool>,
@@ -68,13 +65,6 @@ impl<'a> Crossing<'a> {
         match self.map {
             MapKind::Hash => "::std::collections::HashMap",
             MapKind::BTree => "::std::collections::BTreeMap",
-        }
-    }
-
-    pub(super) fn map_path(&self) -> TokenStream {
-        match self.map {
-            MapKind::Hash => quote!(::std::collections::HashMap),
-            MapKind::BTree => quote!(::std::collections::BTreeMap),
         }
     }
 

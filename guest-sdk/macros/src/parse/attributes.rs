@@ -1,6 +1,7 @@
 //! The attributes of functions and parameters: taken out of what was written, because the compiler does not know them.
 
-use syn::{Attribute, Expr, Lit, LitStr, Meta};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Expr, Lit, LitStr, Meta, Path, Token};
 
 use super::route;
 use crate::model::{Role, Route};
@@ -21,6 +22,15 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
+    /// The first of the attributes that is ours.
+    pub(crate) fn find(attributes: &[Attribute]) -> Option<&Attribute> {
+        attributes.iter().find(|attribute| {
+            let known = ["build", "enter", "exit", "method", "function", "class"];
+            our_name(attribute)
+                .is_some_and(|name| known.contains(&&*name) || VERBS.iter().any(|(verb, _)| *verb == name))
+        })
+    }
+
     /// Takes the attributes that are ours, and leaves the others.
     pub(crate) fn take(attributes: &mut Vec<Attribute>, problems: &mut Problems) -> Self {
         let mut marks = Self::default();
@@ -44,6 +54,11 @@ impl Marks {
             "enter" => &mut self.enter,
             "exit" => &mut self.exit,
             "method" => &mut self.method,
+            "main" | "function" => {
+                let message = format!("`#[{name}]` stands outside of classes; move the function beside the module");
+                problems.on(attribute, message);
+                return true;
+            }
             _ => return false,
         };
         if !matches!(attribute.meta, Meta::Path(_)) {
@@ -157,4 +172,15 @@ pub(crate) fn derives(attributes: &[Attribute], name: &str) -> bool {
         });
         found
     })
+}
+
+/// Takes the trait `name` out of what the attributes derive.
+pub(crate) fn underive(attributes: &mut [Attribute], name: &str) {
+    for attribute in attributes.iter_mut().filter(|attribute| attribute.path().is_ident("derive")) {
+        let paths = Punctuated::<Path, Token![,]>::parse_terminated;
+        let Ok(paths) = attribute.parse_args_with(paths) else { continue };
+        let is_other = |path: &Path| path.segments.last().is_none_or(|last| last.ident != name);
+        let others: Vec<_> = paths.into_iter().filter(is_other).collect();
+        attribute.meta = syn::parse_quote!(derive(#(#others),*));
+    }
 }

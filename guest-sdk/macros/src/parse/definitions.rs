@@ -1,13 +1,29 @@
 //! The module's own types: structs and enums with `#[derive(Value)]`.
 
 use syn::punctuated::Punctuated;
-use syn::{Fields, Generics, ItemEnum, ItemStruct, Token, Variant};
+use syn::{Fields, Generics, Ident, ItemEnum, ItemStruct, Token, Variant};
 
 use super::attributes::{derives, docs};
 use super::types::Types;
 use crate::model::{Case, Definition, Field, Kind};
 use crate::names;
 use crate::problems::Problems;
+
+/// What is wrong with a struct of several fields without names.
+pub(crate) const FIELDS_HAVE_NAMES: &str = "the fields of a value have names; write `{ … }`, or use a tuple";
+
+/// What is wrong with a struct without fields, and an enum without variants.
+pub(crate) fn has_nothing(name: &Ident, what: &str) -> String {
+    format!("`{name}` has no {what}, and a value has at least one")
+}
+
+/// What is wrong with fields of a variant that are none, or have names.
+pub(crate) fn fields_of_variant(variant: &Variant) -> String {
+    match &variant.fields {
+        Fields::Named(_) => format!("the fields of `{}` have names; put them into a struct of its own", variant.ident),
+        _ => format!("`{}` has nothing in it; leave out the parentheses", variant.ident),
+    }
+}
 
 /// Reads a struct, or reports what is wrong with it.
 pub(crate) fn record(item: &ItemStruct, types: &Types<'_>, problems: &mut Problems) -> Option<Definition> {
@@ -29,11 +45,11 @@ pub(crate) fn record(item: &ItemStruct, types: &Types<'_>, problems: &mut Proble
             Kind::Newtype(types.read(&unnamed.unnamed[0].ty, problems)?)
         }
         Fields::Unnamed(unnamed) if !unnamed.unnamed.is_empty() => {
-            problems.on(unnamed, "the fields of a value have names; write `{ … }`, or use a tuple");
+            problems.on(unnamed, FIELDS_HAVE_NAMES);
             return None;
         }
         _ => {
-            problems.on(&item.ident, format!("`{}` has no fields, and a value has at least one", item.ident));
+            problems.on(&item.ident, has_nothing(&item.ident, "fields"));
             return None;
         }
     };
@@ -51,7 +67,7 @@ pub(crate) fn choice(item: &ItemEnum, types: &Types<'_>, problems: &mut Problems
         return None;
     }
     if item.variants.is_empty() {
-        problems.on(&item.ident, format!("`{}` has no variants, and a value has at least one", item.ident));
+        problems.on(&item.ident, has_nothing(&item.ident, "variants"));
         return None;
     }
     let cases = cases(&item.variants, types, problems);
@@ -73,14 +89,8 @@ fn cases(variants: &Punctuated<Variant, Token![,]>, types: &Types<'_>, problems:
                 let payload: Vec<_> = fields.unnamed.iter().map(|field| types.read(&field.ty, problems)).collect();
                 payload.into_iter().flatten().collect()
             }
-            Fields::Unnamed(fields) => {
-                problems.on(fields, format!("`{}` has nothing in it; leave out the parentheses", variant.ident));
-                continue;
-            }
-            Fields::Named(fields) => {
-                let message =
-                    format!("the fields of `{}` have names; put them into a struct of its own", variant.ident);
-                problems.on(fields, message);
+            fields => {
+                problems.on(fields, fields_of_variant(variant));
                 continue;
             }
         };

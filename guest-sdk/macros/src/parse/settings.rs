@@ -58,6 +58,9 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("default", Kind::Bool),
 ];
 
+/// Those of an entrypoint.
+const OF_MAIN: &[&str] = &["memory", "tmp", "env", "allow-outbound", "build-timeout", "max-list"];
+
 /// Settings of a manifest that a class has another way to give, or none.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("files", "write them in `wasmhost.toml`, beside the files"),
@@ -91,6 +94,25 @@ pub(crate) fn settings(arguments: TokenStream, problems: &mut Problems) -> Vec<S
             settings.push(setting);
         }
     }
+    settings
+}
+
+/// Reads the arguments of `#[main]`: of a class's settings, those that matter to what runs once and as long as it likes.
+pub(crate) fn of_main(arguments: TokenStream, problems: &mut Problems) -> Vec<Setting> {
+    let mut settings = settings(arguments, problems);
+    settings.retain(|setting| {
+        let matters = OF_MAIN.contains(&setting.key);
+        if !matters {
+            let known: Vec<_> = OF_MAIN.iter().map(|key| format!("`{}`", key.replace('-', "_"))).collect();
+            let message = format!(
+                "`{}` has no effect on an entrypoint, which runs once and for as long as it likes; it has {}",
+                setting.key.replace('-', "_"),
+                known.join(", ")
+            );
+            problems.on(&setting.written, message);
+        }
+        matters
+    });
     settings
 }
 

@@ -28,6 +28,12 @@ mod jobs {
     ) -> Result<Vec<Job>, Failure> {
         Err(Failure::Gone)
     }
+    #[allow(
+        unused_imports,
+        unreachable_pub,
+        reason = "not every class is called from its own component"
+    )]
+    pub use self::__wasmhost::handle::call;
     #[doc(hidden)]
     #[allow(
         warnings,
@@ -149,5 +155,51 @@ world jobs-world {
         #[used]
         #[cfg_attr(target_family = "wasm", unsafe(link_section = "wasmhost:manifest"))]
         static MANIFEST: [u8; 33] = *br#"{"version":1,"class":{"jobs":{}}}"#;
+        pub mod handle {
+            /**Calls the class `jobs`.
+
+Parameters are given first, in any order, then one of the methods is called. What has a default or is an `Option` may be left out.*/
+            pub fn call() -> Call {
+                Call {
+                    parameters: ::wasmhost_guest::__private::Fields::new(),
+                    given: ::core::marker::PhantomData,
+                }
+            }
+            #[derive(Debug)]
+            #[must_use = "a class is called by one of its methods"]
+            pub struct Call {
+                parameters: ::wasmhost_guest::__private::Fields,
+                given: ::core::marker::PhantomData<()>,
+            }
+            impl Call {
+                ///Calls `run`.
+                pub fn run(
+                    self,
+                    job: super::super::Job,
+                    names: ::std::collections::HashMap<
+                        ::std::string::String,
+                        super::super::Id,
+                    >,
+                    colors: ::std::collections::BTreeMap<
+                        ::std::string::String,
+                        super::super::Color,
+                    >,
+                ) -> ::wasmhost_guest::Call<
+                    ::std::vec::Vec<super::super::Job>,
+                    super::super::Failure,
+                > {
+                    let mut arguments = ::wasmhost_guest::__private::Fields::new();
+                    arguments.put("job", &job);
+                    arguments.put("names", &names);
+                    arguments.put("colors", &colors);
+                    ::wasmhost_guest::Call::new(
+                        "jobs",
+                        "run",
+                        self.parameters,
+                        arguments,
+                    )
+                }
+            }
+        }
     }
 }

@@ -1,6 +1,15 @@
 fn square(x: i64) -> i64 {
     x * x
 }
+///Calls of [`square`](fn@square).
+mod square {
+    #[allow(
+        unused_imports,
+        unreachable_pub,
+        reason = "not every class is called from its own component"
+    )]
+    pub use super::__wasmhost_square::handle::call;
+}
 #[doc(hidden)]
 #[allow(
     warnings,
@@ -37,4 +46,17 @@ world square-world {
     #[used]
     #[cfg_attr(target_family = "wasm", unsafe(link_section = "wasmhost:manifest"))]
     static MANIFEST: [u8; 35] = *br#"{"version":1,"class":{"square":{}}}"#;
+    pub mod handle {
+        ///Calls `square`.
+        pub fn call(x: i64) -> ::wasmhost_guest::Call<i64, ::std::string::String> {
+            let mut arguments = ::wasmhost_guest::__private::Fields::new();
+            arguments.put("x", &x);
+            ::wasmhost_guest::Call::new(
+                "square",
+                "square",
+                ::wasmhost_guest::__private::Fields::new(),
+                arguments,
+            )
+        }
+    }
 }

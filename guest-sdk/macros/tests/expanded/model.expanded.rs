@@ -35,6 +35,12 @@ mod model {
         }
         fn close(self) {}
     }
+    #[allow(
+        unused_imports,
+        unreachable_pub,
+        reason = "not every class is called from its own component"
+    )]
+    pub use self::__wasmhost::handle::call;
     #[doc(hidden)]
     #[allow(
         warnings,
@@ -136,5 +142,207 @@ world model-world {
         #[used]
         #[cfg_attr(target_family = "wasm", unsafe(link_section = "wasmhost:manifest"))]
         static MANIFEST: [u8; 200] = *br#"{"version":1,"class":{"model":{"memory":"256MiB","max-instances":8,"docs":"A model of few words.","parameters":{"size":100},"method":{"home":{"arguments":{"qux":"default"},"web":"GET /users/{id}"}}}}}"#;
+        pub mod handle {
+            /**Calls the class `model`.
+
+Parameters are given first, in any order, then one of the methods is called. What has a default or is an `Option` may be left out.*/
+            pub fn call() -> Call<
+                ::wasmhost_guest::__private::Missing,
+                ::wasmhost_guest::__private::Missing,
+            > {
+                Call {
+                    parameters: ::wasmhost_guest::__private::Fields::new(),
+                    given: ::core::marker::PhantomData,
+                }
+            }
+            #[derive(Debug)]
+            #[must_use = "a class is called by one of its methods"]
+            pub struct Call<NameIs, SizeIs> {
+                parameters: ::wasmhost_guest::__private::Fields,
+                given: ::core::marker::PhantomData<(NameIs, SizeIs)>,
+            }
+            impl<NameIs, SizeIs> Call<NameIs, SizeIs> {
+                ///Gives the parameter `name`.
+                pub fn name(
+                    mut self,
+                    name: impl ::core::convert::Into<::std::string::String>,
+                ) -> Call<::wasmhost_guest::__private::Given, SizeIs>
+                where
+                    NameIs: NameOnce,
+                {
+                    self.parameters
+                        .put(
+                            "name",
+                            &::core::convert::Into::<::std::string::String>::into(name),
+                        );
+                    Call {
+                        parameters: self.parameters,
+                        given: ::core::marker::PhantomData,
+                    }
+                }
+                /**Gives the parameter `size`.
+
+Left out, it is `100`.*/
+                pub fn size(
+                    mut self,
+                    size: i64,
+                ) -> Call<NameIs, ::wasmhost_guest::__private::Given>
+                where
+                    SizeIs: SizeOnce,
+                {
+                    self.parameters.put("size", &size);
+                    Call {
+                        parameters: self.parameters,
+                        given: ::core::marker::PhantomData,
+                    }
+                }
+                ///Calls `generate`.
+                pub fn generate(
+                    self,
+                    prompt: impl ::core::convert::Into<::std::string::String>,
+                ) -> ::wasmhost_guest::Call<::std::string::String, ::std::string::String>
+                where
+                    NameIs: NameGiven,
+                {
+                    let mut arguments = ::wasmhost_guest::__private::Fields::new();
+                    arguments
+                        .put(
+                            "prompt",
+                            &::core::convert::Into::<::std::string::String>::into(prompt),
+                        );
+                    ::wasmhost_guest::Call::new(
+                        "model",
+                        "generate",
+                        self.parameters,
+                        arguments,
+                    )
+                }
+                ///Calls `predict`.
+                pub fn predict(
+                    self,
+                    x: ::std::vec::Vec<f64>,
+                ) -> ::wasmhost_guest::Call<
+                    super::super::Prediction,
+                    ::std::string::String,
+                >
+                where
+                    NameIs: NameGiven,
+                {
+                    let mut arguments = ::wasmhost_guest::__private::Fields::new();
+                    arguments.put("x", &x);
+                    ::wasmhost_guest::Call::new(
+                        "model",
+                        "predict",
+                        self.parameters,
+                        arguments,
+                    )
+                }
+                ///Calls `home`.
+                pub fn home(
+                    self,
+                    id: u32,
+                ) -> home::Call<::wasmhost_guest::__private::Missing>
+                where
+                    NameIs: NameGiven,
+                {
+                    home::Call {
+                        call: {
+                            let mut arguments = ::wasmhost_guest::__private::Fields::new();
+                            arguments.put("id", &id);
+                            ::wasmhost_guest::Call::new(
+                                "model",
+                                "home",
+                                self.parameters,
+                                arguments,
+                            )
+                        },
+                        given: ::core::marker::PhantomData,
+                    }
+                }
+            }
+            #[diagnostic::on_unimplemented(
+                message = "the parameter `name` is given twice",
+                label = "`name` has a value already",
+                note = "leave one of the two out"
+            )]
+            pub trait NameOnce {}
+            impl NameOnce for ::wasmhost_guest::__private::Missing {}
+            #[diagnostic::on_unimplemented(
+                message = "the parameter `name` is missing",
+                label = "called without `name`",
+                note = "`name` of the class `model` has no default; write `.name(…)` before the method"
+            )]
+            pub trait NameGiven {}
+            impl NameGiven for ::wasmhost_guest::__private::Given {}
+            #[diagnostic::on_unimplemented(
+                message = "the parameter `size` is given twice",
+                label = "`size` has a value already",
+                note = "leave one of the two out"
+            )]
+            pub trait SizeOnce {}
+            impl SizeOnce for ::wasmhost_guest::__private::Missing {}
+            pub mod home {
+                #[derive(Debug)]
+                #[must_use = "a call is made when it is awaited, or by `wait`"]
+                pub struct Call<QuxIs> {
+                    pub(super) call: ::wasmhost_guest::Call<
+                        ::std::string::String,
+                        ::std::string::String,
+                    >,
+                    pub(super) given: ::core::marker::PhantomData<(QuxIs)>,
+                }
+                impl<QuxIs> Call<QuxIs> {
+                    /**Gives the argument `qux`.
+
+Left out, it is `"default"`.*/
+                    pub fn qux(
+                        mut self,
+                        qux: impl ::core::convert::Into<::std::string::String>,
+                    ) -> Call<::wasmhost_guest::__private::Given>
+                    where
+                        QuxIs: QuxOnce,
+                    {
+                        self.call
+                            .put(
+                                "qux",
+                                &::core::convert::Into::<::std::string::String>::into(qux),
+                            );
+                        Call {
+                            call: self.call,
+                            given: ::core::marker::PhantomData,
+                        }
+                    }
+                    /// Makes the call and waits for its answer.
+                    pub fn wait(
+                        self,
+                    ) -> ::core::result::Result<
+                        ::std::string::String,
+                        ::wasmhost_guest::CallError<::std::string::String>,
+                    > {
+                        self.call.wait()
+                    }
+                }
+                impl<QuxIs> ::core::future::IntoFuture for Call<QuxIs> {
+                    type Output = ::core::result::Result<
+                        ::std::string::String,
+                        ::wasmhost_guest::CallError<::std::string::String>,
+                    >;
+                    type IntoFuture = ::wasmhost_guest::Answer<
+                        ::std::string::String,
+                        ::std::string::String,
+                    >;
+                    fn into_future(self) -> Self::IntoFuture {
+                        ::core::future::IntoFuture::into_future(self.call)
+                    }
+                }
+                #[diagnostic::on_unimplemented(
+                    message = "the argument `qux` is given twice",
+                    label = "`qux` has a value already",
+                    note = "leave one of the two out"
+                )]
+                pub trait QuxOnce {}
+                impl QuxOnce for ::wasmhost_guest::__private::Missing {}
+            }
+        }
     }
 }

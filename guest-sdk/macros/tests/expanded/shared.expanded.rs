@@ -18,6 +18,12 @@ mod shared {
         }
         fn close(self) {}
     }
+    #[allow(
+        unused_imports,
+        unreachable_pub,
+        reason = "not every class is called from its own component"
+    )]
+    pub use self::__wasmhost::handle::call;
     #[doc(hidden)]
     #[allow(
         warnings,
@@ -101,5 +107,48 @@ world shared-world {
         #[used]
         #[cfg_attr(target_family = "wasm", unsafe(link_section = "wasmhost:manifest"))]
         static MANIFEST: [u8; 50] = *br#"{"version":1,"class":{"shared":{"concurrency":8}}}"#;
+        pub mod handle {
+            /**Calls the class `shared`.
+
+Parameters are given first, in any order, then one of the methods is called. What has a default or is an `Option` may be left out.*/
+            pub fn call() -> Call {
+                Call {
+                    parameters: ::wasmhost_guest::__private::Fields::new(),
+                    given: ::core::marker::PhantomData,
+                }
+            }
+            #[derive(Debug)]
+            #[must_use = "a class is called by one of its methods"]
+            pub struct Call {
+                parameters: ::wasmhost_guest::__private::Fields,
+                given: ::core::marker::PhantomData<()>,
+            }
+            impl Call {
+                ///Calls `read`.
+                pub fn read(self) -> ::wasmhost_guest::Call<u32, ::std::string::String> {
+                    let mut arguments = ::wasmhost_guest::__private::Fields::new();
+                    ::wasmhost_guest::Call::new(
+                        "shared",
+                        "read",
+                        self.parameters,
+                        arguments,
+                    )
+                }
+                ///Calls `add`.
+                pub fn add(
+                    self,
+                    by: u32,
+                ) -> ::wasmhost_guest::Call<(), ::std::string::String> {
+                    let mut arguments = ::wasmhost_guest::__private::Fields::new();
+                    arguments.put("by", &by);
+                    ::wasmhost_guest::Call::new(
+                        "shared",
+                        "add",
+                        self.parameters,
+                        arguments,
+                    )
+                }
+            }
+        }
     }
 }

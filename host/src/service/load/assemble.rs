@@ -111,7 +111,9 @@ pub(super) fn add_component(
         made: RefCell::default(),
     };
     if let Some(entrypoint) = entrypoint {
-        app.entrypoints.push(of_component.entrypoint(entrypoint, settings(&entry.name, None, manifest, &section)?)?);
+        // Inside a component its author cannot know what a manifest calls it.
+        let settings = settings(&entry.name, Some("main"), manifest, &section)?;
+        app.entrypoints.push(of_component.entrypoint(entrypoint, settings)?);
     }
     let handled_by = handler_class(handler.as_ref(), &drafts);
     for (index, draft) in drafts.into_iter().enumerate() {

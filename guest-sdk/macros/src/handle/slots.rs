@@ -1,0 +1,148 @@
+//! Values that a builder takes by their names, each once at most, and those that have to be there not at all seldomer.
+//!
+//! The messages of the compiler are written here: a trait for each thing that can be forgotten or given twice.
+
+use heck::ToUpperCamelCase as _;
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote};
+use serde_json::Value as Json;
+
+use super::put;
+use super::types::{Depth, is_optional};
+use crate::model::{Parameter, Type};
+
+/// What one builder takes.
+pub(super) struct Slots<'a> {
+    /// What its values are called.
+    pub(super) what: &'static str,
+    /// Of what they are that.
+    pub(super) of: String,
+    pub(super) depth: Depth,
+    pub(super) slots: Vec<Slot<'a>>,
+}
+
+/// One value that a builder takes.
+pub(super) struct Slot<'a> {
+    parameter: &'a Parameter,
+    ty: &'a Type,
+    default: Option<&'a Json>,
+    /// The function that takes it.
+    setter: Ident,
+}
+
+impl<'a> Slot<'a> {
+    /// Makes one, in a builder that has functions of its own with the names `taken`.
+    pub(super) fn new(parameter: &'a Parameter, ty: &'a Type, default: Option<&'a Json>, taken: &[String]) -> Self {
+        let name = &parameter.name.rust;
+        let is_taken = taken.contains(&name.to_string());
+        let setter = if is_taken { format_ident!("with_{name}") } else { name.clone() };
+        Self { parameter, ty, default, setter }
+    }
+
+    /// The parameter of the builder's type that says whether it was given.
+    fn state(&self) -> Ident {
+        format_ident!("{}Is", self.camel())
+    }
+
+    /// The trait of the states in which it can be given.
+    fn open(&self) -> Ident {
+        format_ident!("{}Once", self.camel())
+    }
+
+    /// The trait of the states in which it was given.
+    fn given(&self) -> Ident {
+        format_ident!("{}Given", self.camel())
+    }
+
+    fn camel(&self) -> String {
+        self.parameter.name.wit.to_upper_camel_case()
+    }
+
+    fn is_required(&self) -> bool {
+        !is_optional(self.ty, self.default)
+    }
+}
+
+impl Slots<'_> {
+    /// The parameters of the builder's type.
+    pub(super) fn states(&self) -> TokenStream {
+        let states = self.slots.iter().map(Slot::state);
+        quote!(#(#states),*)
+    }
+
+    /// What they are at the beginning.
+    pub(super) fn missing(&self) -> TokenStream {
+        let missing = self.slots.iter().map(|_| quote!(::wasmhost_guest::__private::Missing));
+        quote!(#(#missing),*)
+    }
+
+    /// The bounds under which nothing is missing.
+    pub(super) fn is_complete(&self) -> TokenStream {
+        let bounds = self.slots.iter().filter(|slot| slot.is_required()).map(|slot| {
+            let (state, given) = (slot.state(), slot.given());
+            quote!(#state: #given,)
+        });
+        bounds.collect()
+    }
+
+    /// The functions that take the values, and put them into the builder's field `fields`.
+    pub(super) fn setters(&self, fields: &Ident) -> TokenStream {
+        let setters = self.slots.iter().enumerate().map(|(at, slot)| {
+            let states = self.slots.iter().enumerate().map(|(other, slot)| {
+                let state = slot.state();
+                if other == at { quote!(::wasmhost_guest::__private::Given) } else { quote!(#state) }
+            });
+            let (setter, state, open) = (&slot.setter, slot.state(), slot.open());
+            let argument = self.depth.argument(slot.parameter, slot.ty);
+            let put = put(&quote!(self.#fields), slot.parameter, slot.ty);
+            let docs = self.docs(slot);
+            quote! {
+                #[doc = #docs]
+                pub fn #setter(mut self, #argument) -> Call<#(#states),*> where #state: #open {
+                    #put
+                    Call { #fields: self.#fields, given: ::core::marker::PhantomData }
+                }
+            }
+        });
+        setters.collect()
+    }
+
+    fn docs(&self, slot: &Slot<'_>) -> String {
+        let mut docs = slot.parameter.docs.clone();
+        if docs.is_empty() {
+            docs = format!("Gives the {} `{}`.", self.what, slot.parameter.name.wit);
+        }
+        match slot.default {
+            Some(default) => format!("{docs}\n\nLeft out, it is `{default}`."),
+            None => docs,
+        }
+    }
+
+    /// The traits in the bounds of all functions.
+    pub(super) fn traits(&self) -> TokenStream {
+        self.slots.iter().map(|slot| self.traits_of(slot)).collect()
+    }
+
+    fn traits_of(&self, slot: &Slot<'_>) -> TokenStream {
+        let (what, of, name, setter) = (self.what, &self.of, &slot.parameter.name.wit, &slot.setter);
+        let (open, given) = (slot.open(), slot.given());
+        let message = format!("the {what} `{name}` is given twice");
+        let label = format!("`{name}` has a value already");
+        let once = quote! {
+            #[diagnostic::on_unimplemented(message = #message, label = #label, note = "leave one of the two out")]
+            pub trait #open {}
+            impl #open for ::wasmhost_guest::__private::Missing {}
+        };
+        let needed = slot.is_required().then(|| {
+            let message = format!("the {what} `{name}` is missing");
+            let label = format!("called without `{name}`");
+            let note = format!("`{name}` of {of} has no default; write `.{setter}(…)` before the method");
+            quote! {
+                #[diagnostic::on_unimplemented(message = #message, label = #label, note = #note)]
+                pub trait #given {}
+                impl #given for ::wasmhost_guest::__private::Given {}
+            }
+        });
+        quote!(#once #needed)
+    }
+}

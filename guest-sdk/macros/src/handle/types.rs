@@ -1,0 +1,114 @@
+//! Types as callers give and get them: the user's own, wherever the code that names them is.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use serde_json::Value as Json;
+
+use crate::model::{MapKind, Parameter, Plain, Type};
+
+/// How many modules generated code is inside of the user's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Depth(usize);
+
+impl Depth {
+    /// In `handle`, which is in the private module.
+    pub(super) const HANDLE: Self = Self(2);
+    /// In the module of a method, which is in `handle`.
+    pub(super) const METHOD: Self = Self(3);
+
+    /// The type, by a path that holds here.
+    pub(super) fn named(self, ty: &Type) -> TokenStream {
+        let part = |ty: &Type| self.named(ty);
+        let part_or_unit = |ty: &Option<Box<Type>>| ty.as_deref().map_or_else(|| quote!(()), part);
+        match ty {
+            Type::Plain(plain) => plain.in_rust(),
+            Type::Duration => quote!(::core::time::Duration),
+            Type::List(inner) => {
+                let inner = part(inner);
+                quote!(::std::vec::Vec<#inner>)
+            }
+            Type::Option(inner) => {
+                let inner = part(inner);
+                quote!(::core::option::Option<#inner>)
+            }
+            Type::Result(ok, err) => {
+                let (ok, err) = (part_or_unit(ok), part_or_unit(err));
+                quote!(::core::result::Result<#ok, #err>)
+            }
+            Type::Tuple(parts) => {
+                let parts = parts.iter().map(part);
+                quote!((#(#parts,)*))
+            }
+            Type::Map(kind, key, value) => {
+                let (path, key, value) = (kind.in_rust(), part(key), part(value));
+                quote!(#path<#key, #value>)
+            }
+            Type::Own(name) => {
+                let up = (0..self.0).map(|_| quote!(super));
+                quote!(#(#up)::*::#name)
+            }
+        }
+    }
+
+    /// A parameter of a function that takes a value for `parameter`, as freely as its type allows.
+    pub(super) fn argument(self, parameter: &Parameter, ty: &Type) -> TokenStream {
+        let name = &parameter.name.rust;
+        match ty {
+            Type::Plain(Plain::String) => quote!(#name: impl ::core::convert::Into<::std::string::String>),
+            Type::Option(inner) => {
+                let inner = self.named(inner);
+                quote!(#name: impl ::wasmhost_guest::__private::Maybe<#inner>)
+            }
+            _ => {
+                let ty = self.named(ty);
+                quote!(#name: #ty)
+            }
+        }
+    }
+}
+
+/// The value of what [`Depth::argument`] takes.
+pub(super) fn value(parameter: &Parameter, ty: &Type) -> TokenStream {
+    let name = &parameter.name.rust;
+    match ty {
+        Type::Plain(Plain::String) => quote!(::core::convert::Into::<::std::string::String>::into(#name)),
+        Type::Option(_) => quote!(::wasmhost_guest::__private::Maybe::maybe(#name)),
+        _ => quote!(#name),
+    }
+}
+
+/// Whether a caller may leave it out.
+pub(super) fn is_optional(ty: &Type, default: Option<&Json>) -> bool {
+    default.is_some() || matches!(ty, Type::Option(_))
+}
+
+impl MapKind {
+    /// The path of the map.
+    pub(crate) fn in_rust(self) -> TokenStream {
+        match self {
+            Self::Hash => quote!(::std::collections::HashMap),
+            Self::BTree => quote!(::std::collections::BTreeMap),
+        }
+    }
+}
+
+impl Plain {
+    /// The type as Rust has it.
+    pub(crate) fn in_rust(self) -> TokenStream {
+        match self {
+            Self::Bool => quote!(bool),
+            Self::S8 => quote!(i8),
+            Self::S16 => quote!(i16),
+            Self::S32 => quote!(i32),
+            Self::S64 => quote!(i64),
+            Self::U8 => quote!(u8),
+            Self::U16 => quote!(u16),
+            Self::U32 => quote!(u32),
+            Self::U64 => quote!(u64),
+            Self::F32 => quote!(f32),
+            Self::F64 => quote!(f64),
+            Self::Char => quote!(char),
+            Self::String => quote!(::std::string::String),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+use wasmhost_guest::prelude::*;
+
+#[main]
+fn one() {}
+
+#[main]
+fn two() {}
+
+fn main() {}
