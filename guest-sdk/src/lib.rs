@@ -170,7 +170,6 @@ mod error;
 mod failures;
 mod host;
 mod json;
-mod kept;
 mod lock;
 mod slot;
 mod value;
@@ -195,7 +194,6 @@ pub mod __private {
     pub use crate::error::text::{Failed, OfDisplay, OfError, OfOurs, Told};
     pub use crate::failures::Failures;
     pub use crate::json::{Case, Fields, Reader, Unread, Writer};
-    pub use crate::kept::Kept;
     pub use crate::lock::{Exclusive, Lock, Shared};
     pub use crate::slot::{Slot, Start, start};
     pub use crate::value::{Kind, field, nanoseconds};
