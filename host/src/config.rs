@@ -41,6 +41,8 @@ pub(crate) struct HostConfig {
     pub(crate) output: OutputLimits,
     /// What all pools of the host share.
     pub(crate) pools: PoolLimits,
+    /// Limits of calls that guests make.
+    pub(crate) nested: NestedLimits,
 }
 
 impl Default for HostConfig {
@@ -59,6 +61,7 @@ impl Default for HostConfig {
             instance: InstanceLimits::default(),
             output: OutputLimits::default(),
             pools: PoolLimits::default(),
+            nested: NestedLimits::default(),
         }
     }
 }
@@ -94,6 +97,21 @@ impl Default for PoolLimits {
             max_running: 750,
             max_queued: 10_000,
         }
+    }
+}
+
+/// Limits of calls that guests make.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NestedLimits {
+    /// How many calls may stand one below another. Default 16: a call that calls itself without end is told early.
+    pub(crate) max_depth: u32,
+    /// How many calls that one call made may be under way at a time. Default 100, as many as a pool has instances by default.
+    pub(crate) max_width: usize,
+}
+
+impl Default for NestedLimits {
+    fn default() -> Self {
+        Self { max_depth: 16, max_width: 100 }
     }
 }
 

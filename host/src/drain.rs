@@ -89,6 +89,14 @@ impl Drain {
         Ok(Task(self.work.spawn_on(task, runtime)))
     }
 
+    /// Runs a piece of work as a task on `runtime` for work that is under way, also once a shutdown has begun.
+    pub(crate) fn spawn_nested_on<F>(&self, runtime: &Handle, work: F) -> Task<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        Task(self.work.spawn_on(work, runtime))
+    }
+
     /// Registers work that a shutdown has to wait for even after it began: the exit of an instance.
     pub(crate) fn last_work(&self) -> Working {
         Working { _token: self.work.token() }

@@ -3,46 +3,9 @@
 //! Every way in (library, shell, later HTTP) prints the same shape from it, see [`Error::to_json`]. This module knows no
 //! wasmtime and no transport: HTTP statuses and exit codes are only numbers in the table of [`ErrorKind`].
 
-use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
-
-/// What the words are of those who get no memory: of the allocator, the system, the engine, and whoever wants another thread.
-const OUT_OF_MEMORY: [&str; 5] = [
-    "memory allocation of",
-    "Cannot allocate memory",
-    "os error 12",
-    "failed to allocate",
-    "Resource temporarily unavailable",
-];
-
-/// Whether somebody else's words tell of want of memory, which passes.
-pub(crate) fn is_out_of_memory(words: &str) -> bool {
-    OUT_OF_MEMORY.iter().any(|of_memory| words.contains(of_memory))
-}
-
-/// What a panic over somebody's bytes is told as: `what`, and want of memory where it was that, for it passes.
-pub(crate) fn of_panic(what: &str, panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let words = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
-    let told = OUT_OF_MEMORY.iter().find(|of_memory| words.contains(**of_memory));
-    // Code that was refused memory may panic over something else that it then has not.
-    let of_memory = told.or_else(|| OUT_OF_MEMORY.first().filter(|_| is_short_of_memory()));
-    of_memory.map_or_else(|| what.to_owned(), |of_memory| format!("{what}: {of_memory}"))
-}
-
-/// Whether this process has bounds on its memory, and has, or ever had, more than half of that.
-fn is_short_of_memory() -> bool {
-    let Some(bound) = rustix::process::getrlimit(rustix::process::Resource::Data).current else { return false };
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    // What the system counts against the bound now, and what was used at most.
-    ["VmData:", "VmHWM:"].iter().any(|name| {
-        let kib =
-            status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse::<u64>().ok());
-        kib.is_some_and(|kib| kib.saturating_mul(2 * 1024) > bound)
-    })
-}
 
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -63,6 +26,8 @@ pub enum ErrorKind {
     NotFound,
     /// Two things claim the same name, or the instance is in a state that does not allow this.
     Conflict,
+    /// A call of a guest's could only wait for its own callers.
+    WouldDeadlock,
     /// The method returned the error case of its `result`; [`Error::value`] holds it.
     ReturnedError,
     /// The guest trapped, panicked or ended its own process.
@@ -102,13 +67,14 @@ pub enum Fault {
 
 impl ErrorKind {
     /// Every kind, in the order of the declaration, so that `kind as usize` is its place here.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::BadRequest,
         Self::MethodNotAllowed,
         Self::TooLarge,
         Self::Forbidden,
         Self::NotFound,
         Self::Conflict,
+        Self::WouldDeadlock,
         Self::ReturnedError,
         Self::Trapped,
         Self::MemoryExceeded,
@@ -155,6 +121,7 @@ impl ErrorKind {
             Self::Forbidden => ("forbidden", 403, 3, Fault::Caller),
             Self::NotFound => ("not-found", 404, 4, Fault::Caller),
             Self::Conflict => ("conflict", 409, 5, Fault::Caller),
+            Self::WouldDeadlock => ("would-deadlock", 409, 5, Fault::Guest),
             Self::ReturnedError => ("returned-error", 500, 1, Fault::Guest),
             Self::Trapped => ("trapped", 500, 1, Fault::Guest),
             Self::MemoryExceeded => ("memory-exceeded", 500, 1, Fault::Guest),

@@ -24,14 +24,14 @@ use crate::config::InstanceLimits;
 use crate::engine::{EngineKind, Ticker};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::{Lifecycle, Outcome, Step};
-use crate::state::{Output, State, Turn, Turns, WasiSpec};
+use crate::state::{Frame, Identity, Output, State, Turn, Turns, WasiSpec};
 use crate::values::json::Json;
 use crate::values::{Limits, Shape, Value};
 
 use failure::Attempt;
 use handles::Table;
 pub(crate) use handles::{Accessors, OpenHandles, Replay, ensure_at_rest};
-pub(crate) use linked::{Linked, export_index};
+pub(crate) use linked::Linked;
 pub(crate) use shared::{Arguments, CallSlot, Called, SharedLive};
 use typed::{Callee, Prepared};
 
@@ -178,8 +178,13 @@ impl Live {
     /// # Cancel safety
     ///
     /// When the future is dropped the instance is dropped without `exit`.
-    pub(crate) async fn start(blueprint: Arc<Blueprint>, parameters: Vec<Value>, output: Arc<Output>) -> Result<Self> {
-        let mut live = Self::instantiate(blueprint, output).await?;
+    pub(crate) async fn start(
+        blueprint: Arc<Blueprint>,
+        parameters: Vec<Value>,
+        output: Arc<Output>,
+        identity: Arc<Identity>,
+    ) -> Result<Self> {
+        let mut live = Self::instantiate(blueprint, output, identity).await?;
         live.build().await?;
         live.enter(parameters).await?;
         Ok(live)
@@ -190,17 +195,21 @@ impl Live {
     /// # Errors
     ///
     /// As [`start`](Self::start).
-    pub(crate) async fn start_unentered(blueprint: Arc<Blueprint>, output: Arc<Output>) -> Result<Self> {
-        let mut live = Self::instantiate(blueprint, output).await?;
+    pub(crate) async fn start_unentered(
+        blueprint: Arc<Blueprint>,
+        output: Arc<Output>,
+        identity: Arc<Identity>,
+    ) -> Result<Self> {
+        let mut live = Self::instantiate(blueprint, output, identity).await?;
         live.build().await?;
         Ok(live)
     }
 
-    async fn instantiate(blueprint: Arc<Blueprint>, output: Arc<Output>) -> Result<Self> {
+    async fn instantiate(blueprint: Arc<Blueprint>, output: Arc<Output>, identity: Arc<Identity>) -> Result<Self> {
         let bounds = &blueprint.bounds;
         let Setup { pre, wasi, handles } = &blueprint.setup;
-        let mut store =
-            State::store(pre.engine(), wasi, output, &blueprint.turns, bounds.memory_bytes, &bounds.instance)?;
+        let (turns, memory_bytes) = (&blueprint.turns, bounds.memory_bytes);
+        let mut store = State::store(pre.engine(), wasi, output, identity, turns, memory_bytes, &bounds.instance)?;
         // The core modules' own start functions run now; they are part of whatever hook comes first.
         let span = if blueprint.builds.is_empty() { Span::enter(bounds) } else { Span::build(bounds) };
         let armed = span.arm(&mut store);
@@ -250,7 +259,7 @@ impl Live {
         entered.map_err(|error| error.wrap_hook(ErrorKind::EnterFailed, "`enter` failed"))
     }
 
-    /// Calls a method by its place among the blueprint's.
+    /// Calls a method by its place among the blueprint's. `frame` is the call as those see it that the guest makes.
     ///
     /// # Errors
     ///
@@ -260,7 +269,7 @@ impl Live {
     /// # Cancel safety
     ///
     /// When the future is dropped the instance is of no more use: drop it, without `exit`.
-    pub(crate) async fn call(&mut self, method: usize, arguments: Vec<Value>) -> Result<Value> {
+    pub(crate) async fn call(&mut self, method: usize, arguments: Vec<Value>, frame: Frame) -> Result<Value> {
         // Borrowed piece by piece: a call counts no references that other threads count too.
         let Self { store, instance, life, blueprint, methods, .. } = self;
         let function = &blueprint.methods[method];
@@ -270,7 +279,9 @@ impl Live {
         };
         let arguments = callee.prepare(function, arguments, &blueprint.bounds.values)?;
         begin(life, Step::Call)?;
+        store.data_mut().calls.begin(frame);
         let returned = run(store, blueprint, function, callee, arguments, Span::method(&blueprint.bounds)).await;
+        store.data_mut().calls.end();
         life.end(match &returned {
             Ok(Returned::Value(_)) => Outcome::Returned,
             Ok(Returned::Error(_)) => Outcome::ReturnedError,
@@ -297,12 +308,16 @@ impl Live {
         }
     }
 
-    /// Runs a command's `run` function, of the type `func() -> result`, without a time limit. Gives its exit code.
-    pub(crate) async fn run_command(&mut self, run: &ComponentExportIndex) -> Result<i32> {
-        let func = lookup(&mut self.store, &self.instance, run)?;
+    /// Runs the `run` function of this interface, of the type `func() -> result`, without a time limit. Gives its exit code.
+    pub(crate) async fn run_command(&mut self, interface: &str) -> Result<i32> {
+        let run = self.instance.get_export_index(&mut self.store, None, interface);
+        let run = run.and_then(|run| self.instance.get_export_index(&mut self.store, Some(&run), "run"));
+        let run = run.ok_or_else(|| Error::internal("a command without its function"))?;
+        let func = lookup(&mut self.store, &self.instance, &run)?;
         let blueprint = self.blueprint.clone();
         let span = Span::entrypoint();
         let armed = span.arm(&mut self.store);
+        self.store.data_mut().calls.begin(Frame::default());
         let mut results = [Val::Bool(false)];
         let attempt = blueprint.bounded(&span, armed, pin!(func.call_async(&mut self.store, &[], &mut results))).await;
         match attempt {
@@ -320,6 +335,7 @@ impl Live {
         let [main] = &blueprint.methods[..] else { return Err(Error::internal("an entrypoint without its function")) };
         let callee = callee(store, instance, main)?;
         let arguments = callee.prepare(main, arguments, &blueprint.bounds.values)?;
+        store.data_mut().calls.begin(Frame::default());
         unwrap(main, run(store, blueprint, main, &callee, arguments, Span::entrypoint()).await?)
     }
 

@@ -63,6 +63,7 @@ mod linker;
 mod config;
 mod drain;
 mod error;
+mod memory;
 
 pub use artifact::PreparePhase;
 pub use config::MAX_PARAMETERS_BYTES;

@@ -1,5 +1,5 @@
 //! What guests may import: WASI 0.2 on both engines, WASI 0.3 on the one with concurrency, `wasi:http` with the feature
-//! of that name.
+//! of that name, and `wasmhost:host`.
 //!
 //! [`provides`] is the same list as names, for `inspect` and for errors: an import that is not in it is told by name, and
 //! whatever else does not fit is told by the engine. This module must not know classes, settings or instances.
@@ -11,7 +11,7 @@ use wasmtime::component::Linker;
 
 use crate::engine::{EngineKind, Engines};
 use crate::error::{Error, Result};
-use crate::state::{State, link_filesystem, link_outbound};
+use crate::state::{State, link_calls, link_filesystem, link_outbound};
 
 /// Interfaces of WASI 0.2 and the newest patch version of each package that is linked.
 const WASI_0_2: &[(&str, &[&str])] = &[
@@ -67,6 +67,9 @@ const WASI_0_3: &[(&str, &[&str])] = &[
     #[cfg(feature = "http")]
     ("wasi:http", &["client", "types"]),
 ];
+
+/// What the host offers of its own.
+const HOST_0_1: &[(&str, &[&str])] = &[("wasmhost:host", &["context", "calls"])];
 
 /// Both engines with what guests on them may import, each made when the first component needs it.
 pub(crate) struct Linkers {
@@ -128,6 +131,7 @@ fn link(linker: &mut Linker<State>, kind: EngineKind) -> wasmtime::Result<()> {
         #[cfg(feature = "http")]
         wasmtime_wasi_http::p3::add_to_linker(linker)?;
     }
+    link_calls(linker, kind)?;
     // Last, for these take the place of what is there.
     link_outbound(linker, kind)?;
     link_filesystem(linker, kind)
@@ -140,7 +144,7 @@ pub(crate) fn provides(import: &str, kind: EngineKind) -> bool {
     let among = |table: &[(&str, &[&str])]| {
         table.iter().any(|(name, interfaces)| *name == package && interfaces.contains(&interface))
     };
-    // Within 0.2 and 0.3 versions only add, and wasmtime matches any of them.
+    // Within 0.1, 0.2 and 0.3 versions only add, and wasmtime matches any of them.
     // A draft is matched by nothing but itself.
     if version.contains('-') {
         return false;
@@ -148,6 +152,7 @@ pub(crate) fn provides(import: &str, kind: EngineKind) -> bool {
     match version.split('.').take(2).collect::<Vec<_>>()[..] {
         ["0", "2"] => among(WASI_0_2),
         ["0", "3"] => kind == EngineKind::Async && among(WASI_0_3),
+        ["0", "1"] => among(HOST_0_1),
         _ => false,
     }
 }
@@ -162,5 +167,7 @@ mod tests {
         assert!(!provides("wasi:cli/stdout@0.3.0", EngineKind::Sync));
         assert!(!provides("wasi:cli/stdout", EngineKind::Async));
         assert!(provides("wasi:cli/stdout@0.2.99", EngineKind::Sync));
+        assert!(provides("wasmhost:host/calls@0.1.0", EngineKind::Sync));
+        assert!(!provides("wasmhost:host/calls@0.2.0", EngineKind::Sync));
     }
 }

@@ -21,6 +21,7 @@ mod rate;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod waits;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -39,6 +40,7 @@ pub(crate) use lease::{Guest, Lease};
 pub(crate) use members::Pool;
 use policy::Home;
 pub(crate) use policy::{Counts, Limits};
+pub(crate) use waits::{CallNumber, Caller, Nested, Waits};
 
 /// The time by which pools live; tests can stop it.
 fn now() -> Instant {
@@ -196,17 +198,25 @@ impl<K: Keeper> Pools<K> {
         &self.shared.app
     }
 
-    /// Leases an instance of the pool with this key, which is made with `parameters` if there is none.
+    /// Leases an instance of the pool with this key, which is made with `parameters` if there is none. `nested` is the call it
+    /// is for, if another one made that.
     ///
     /// # Errors
     ///
     /// `overloaded` when as many callers wait as may, for as long as they may, or when the app has too many pools;
+    /// `would-deadlock` where a nested call could only wait for its own callers;
     /// what the start of an instance failed with, also while none is tried because the last one failed.
     ///
     /// # Cancel safety
     ///
     /// A caller who goes gives up a place in the queue, or a lease. A start goes on.
-    pub(crate) async fn acquire(&self, key: &[u8], parameters: impl Fn() -> K::Parameters) -> Result<Lease<K>> {
+    pub(crate) async fn acquire(
+        &self,
+        key: &[u8],
+        parameters: impl Fn() -> K::Parameters,
+        nested: Option<&Nested>,
+    ) -> Result<Lease<K>> {
+        let depth = nested.map_or(0, Nested::depth);
         loop {
             // The short way: the pool is there, and an instance is idle.
             let pool = self.map.get(key).map(|pool| pool.value().clone());
@@ -214,11 +224,11 @@ impl<K: Keeper> Pools<K> {
                 Some(pool) => pool,
                 None => self.pool(key, &parameters)?,
             };
-            match pool.acquire() {
+            match pool.acquire(depth) {
                 members::Step::Leased(lease) => return Ok(lease),
                 members::Step::Refused(error) => return Err(error),
                 // Rare, and large: it is not to make every call's future larger.
-                members::Step::Waiting(waiting) => return Box::pin(waiting.lease()).await,
+                members::Step::Waiting(waiting) => return Box::pin(waiting.lease(nested)).await,
                 // It was empty and is being taken away; the next one will not be.
                 members::Step::Closed => self.forget_closed(key),
             }

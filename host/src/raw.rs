@@ -41,8 +41,9 @@ pub async fn instantiate(bound: &Bound) -> Result<RawInstance> {
     let bounds = &blueprint.bounds;
     // Turns of its own: whoever calls it straight on wasmtime gives none back.
     let turns = Turns::default();
-    let mut store =
-        State::store(setup.pre.engine(), &setup.wasi, output, &turns, bounds.memory_bytes, &bounds.instance)?;
+    let (identity, memory_bytes) = (Arc::default(), bounds.memory_bytes);
+    let engine = setup.pre.engine();
+    let mut store = State::store(engine, &setup.wasi, output, identity, &turns, memory_bytes, &bounds.instance)?;
     let instance = setup.pre.instantiate_async(&mut store).await;
     let instance = instance.map_err(|error| crate::error::Error::internal(format!("{error:#}")))?;
     Ok(RawInstance { store, instance })

@@ -19,11 +19,13 @@ mod keeper;
 mod load;
 mod machine;
 mod metrics;
+mod nested;
 mod plan;
 mod prepared;
 mod preparer;
 mod published;
 mod report;
+mod siblings;
 mod source;
 mod world;
 
@@ -37,7 +39,7 @@ use crate::config::HostConfig;
 use crate::drain::{Drain, Task};
 use crate::error::Result;
 use crate::linker::Linkers;
-use crate::pool::Budget;
+use crate::pool::{Budget, CallNumber, Waits};
 use crate::state::{GuestOutput, Network, Scratch};
 
 pub(crate) use answer::Answer;
@@ -88,6 +90,9 @@ struct HostInner {
     drain: Drain,
     instances: instance::Registry,
     next_instance: Arc<AtomicU64>,
+    /// The number of the next call that somebody asks for.
+    next_call: AtomicU64,
+    waits: Arc<Waits>,
     budget: Arc<Budget>,
     metrics: metrics::Metrics,
 }
@@ -128,16 +133,31 @@ impl Host {
     /// As [`load`](Self::load).
     pub async fn load_source(&self, source: Source) -> Result<App> {
         let app = self.look(source).await?;
-        load::prepare(&app).await?;
-        self.collect_later();
+        self.prepare_all(&app).await?;
         Ok(app)
     }
 
     /// Loads an app and prepares nothing of it: whoever wants one class alone waits for no other.
     pub(crate) async fn look(&self, source: Source) -> Result<App> {
-        let app = load::load(self.of_apps(), source).await?;
+        let app = self.read(source).await?;
         load::check(&app)?;
         Ok(app)
+    }
+
+    async fn read(&self, source: Source) -> Result<App> {
+        load::load(self.of_apps(), source, Arc::downgrade(&self.published)).await
+    }
+
+    /// Prepares the classes of an app if its entrypoints may call them.
+    pub(crate) async fn prepare_called(&self, app: &App) -> Result<()> {
+        if app.makes_calls() { self.prepare_all(app).await } else { Ok(()) }
+    }
+
+    /// Prepares all classes of an app.
+    pub(crate) async fn prepare_all(&self, app: &App) -> Result<()> {
+        load::prepare(app).await?;
+        self.collect_later();
+        Ok(())
     }
 
     /// Prepares one class of an app.
@@ -167,7 +187,7 @@ impl Host {
     ///
     /// As [`load`](Self::load), but for what is missing.
     pub async fn inspect(&self, source: Source) -> Result<Inspection> {
-        Ok(Inspection::of(&load::load(self.of_apps(), source).await?))
+        Ok(Inspection::of(&self.read(source).await?))
     }
 
     /// Once an hour, and beside everything else, removes from the cache what was not used for long.
@@ -235,6 +255,10 @@ impl Host {
 impl HostInner {
     fn next_instance_id(&self) -> u64 {
         self.next_instance.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn next_call(&self) -> CallNumber {
+        self.next_call.fetch_add(1, Ordering::Relaxed)
     }
 }
 

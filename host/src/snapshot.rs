@@ -23,8 +23,9 @@ use crate::artifact::PreparePhase;
 use crate::component::Function;
 use crate::component::accessor::{self, Accessible, ImportedResource};
 use crate::engine::EngineKind;
-use crate::error::{Result, of_panic};
+use crate::error::Result;
 use crate::instance::{Accessors, Blueprint, Linked, Live, OpenHandles, Setup, ensure_at_rest};
+use crate::memory::of_panic;
 use crate::state::{Output, State, WasiSpec};
 use access::Access;
 use exact::Contents;
@@ -100,8 +101,9 @@ pub(crate) fn take(building: &mut Building<'_>) -> Result<Taken> {
     let runtime = Handle::current();
     let began = Instant::now();
     let output = building.output.clone();
-    let live =
-        building.step(PreparePhase::Build, |_| runtime.block_on(Live::start_unentered(Arc::new(blueprint), output)));
+    let live = building.step(PreparePhase::Build, |_| {
+        runtime.block_on(Live::start_unentered(Arc::new(blueprint), output, Arc::default()))
+    });
     let mut live = live?;
     let clock = began.elapsed();
     let kind = building.kind;

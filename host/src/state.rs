@@ -3,6 +3,7 @@
 //! This is the `T` of `Store<T>`. It is made for one instance, lives exactly as long as its store, and is never handed to
 //! another. It must not know hooks, classes or pools.
 
+mod calls;
 mod filesystem;
 mod handles;
 mod input;
@@ -25,6 +26,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::config::InstanceLimits;
 use crate::error::Error;
 
+pub(crate) use calls::{Calls, Frame, Identity, Peers, Pending, Request, link as link_calls};
 use filesystem::Bounds;
 pub(crate) use filesystem::{Scratch, link as link_filesystem};
 use handles::Streams;
@@ -58,6 +60,7 @@ pub struct State {
     pub(crate) deadline: Deadline,
     pub(crate) output: Arc<Output>,
     pub(crate) turn: Turn,
+    pub(crate) calls: Calls,
 }
 
 /// When the guest has to be done with what it does now.
@@ -88,6 +91,11 @@ impl Deadline {
         self.ticks_left = None;
         self.has_waited = false;
         self.passed = false;
+        self.at
+    }
+
+    /// When it is over, for all that the store does.
+    pub(crate) fn at(&self) -> Option<Instant> {
         self.at
     }
 
@@ -131,6 +139,7 @@ impl State {
         engine: &Engine,
         spec: &WasiSpec,
         output: Arc<Output>,
+        identity: Arc<Identity>,
         turns: &Turns,
         max_memory_bytes: u64,
         limits: &InstanceLimits,
@@ -154,6 +163,7 @@ impl State {
             deadline: Deadline::default(),
             output,
             turn: Turn::new(turns),
+            calls: Calls::new(identity),
         };
         state.bound(spec, limits)?;
         let mut store = Store::new(engine, state);

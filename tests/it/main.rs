@@ -14,6 +14,7 @@ mod library;
 mod lifecycle;
 mod limits;
 mod mutants;
+mod nested;
 mod outbound;
 mod pools;
 mod serve;

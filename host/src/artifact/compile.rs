@@ -7,7 +7,8 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::engine::EngineKind;
-use crate::error::{Error, ErrorKind, Result, of_panic};
+use crate::error::{Error, ErrorKind, Result};
+use crate::memory::of_panic;
 
 /// Compiles a component. Blocks for seconds when it is large.
 ///

@@ -16,9 +16,10 @@ use super::order::{BuildOrder, Event, Listener, Order, PreparePhase, Printing, T
 use super::store::{Built, ComponentRecord, Outcome, Store, Timings, is_lost, link_below};
 use crate::component::{Function, Offer, encode, hollow::hollow, section};
 use crate::engine::EngineKind;
-use crate::error::{Error, ErrorKind, Result, is_out_of_memory, of_panic};
+use crate::error::{Error, ErrorKind, Result};
 use crate::instance::{Blueprint, Live, Replay, Setup};
 use crate::linker::Linkers;
+use crate::memory::{is_out_of_memory, of_panic};
 use crate::snapshot::{self, Building, Snapshot, Taken};
 use crate::state::{Directory, Output, Scratch, Turns, WasiSpec};
 
@@ -241,7 +242,8 @@ impl Performing<'_> {
             let handles = Some(Arc::new(handles));
             let blueprint = Arc::new(blueprint(Setup { pre, wasi: wasi.clone(), handles }));
             let silent = Output::new(build.origin.clone(), Arc::new(crate::state::TracingOutput), build.output);
-            Handle::current().block_on(Live::start_unentered(blueprint, silent)).map(|_| ())
+            let live = Live::start_unentered(blueprint, silent, Arc::default());
+            Handle::current().block_on(live).map(|_| ())
         });
         timings.verify = began.elapsed();
         if let Err(error) = &verified

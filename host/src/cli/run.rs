@@ -35,7 +35,11 @@ pub(super) async fn run(args: RunArgs) -> Outcome {
     let named = target.find(&app)?;
     let usage = match (&named, target.usage(&named)) {
         (Named::Command(command), _) => {
-            let run = command.run(raw_arguments(words)?);
+            let arguments = raw_arguments(words)?;
+            let run = async {
+                with_patience(&loading, host.prepare_called(&app)).await?;
+                command.run(arguments).await
+            };
             let Some(code) = interruptible(&host, &mut interrupts, run).await else {
                 return Ok(ExitCode::from(INTERRUPTED));
             };
@@ -55,12 +59,16 @@ pub(super) async fn run(args: RunArgs) -> Outcome {
     };
     // Mistakes are told before `build` runs for minutes.
     let given = Call::read(&named, &options).map_err(with_usage)?;
-    if let Named::Method(class, ..) = &named {
-        tokio::select! {
-            biased;
-            prepared = with_patience(&loading, host.prepare(&app, class)) => prepared?,
-            () = interrupts.next() => return Ok(ExitCode::from(INTERRUPTED)),
+    let prepared = async {
+        match &named {
+            Named::Method(class, ..) => host.prepare(&app, class).await,
+            _ => host.prepare_called(&app).await,
         }
+    };
+    tokio::select! {
+        biased;
+        prepared = with_patience(&loading, prepared) => prepared?,
+        () = interrupts.next() => return Ok(ExitCode::from(INTERRUPTED)),
     }
     let Some(called) = interruptible(&host, &mut interrupts, given.make()).await else {
         return Ok(ExitCode::from(INTERRUPTED));

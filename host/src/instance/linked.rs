@@ -31,7 +31,7 @@ impl Deref for Linked {
 }
 
 /// The place of the export `name` below an interface, or at the root.
-pub(crate) fn export_index(component: &Component, export: Option<&str>, name: &str) -> Option<ComponentExportIndex> {
+fn export_index(component: &Component, export: Option<&str>, name: &str) -> Option<ComponentExportIndex> {
     match export {
         None => component.get_export_index(None, name),
         Some(export) => {

@@ -16,6 +16,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use wasmtime::component::{Accessor, AccessorTask};
 
 use super::failure::{self, Attempt};
@@ -23,7 +24,7 @@ use super::typed::{Callee, Prepared};
 use super::{Blueprint, Live, Span, WAITING_GRACE, unwrap};
 use crate::component::Function;
 use crate::error::{Error, ErrorKind, Result};
-use crate::state::State;
+use crate::state::{Frame, State};
 use crate::values::Value;
 
 /// The right to be one of the calls in an instance. It is dropped when the guest's task has ended.
@@ -61,6 +62,7 @@ enum Command {
 struct Call {
     method: usize,
     deadline: Option<Instant>,
+    frame: Frame,
     /// Taken out when the guest's task begins.
     begins: Option<Begins>,
 }
@@ -148,7 +150,13 @@ impl SharedLive {
     /// # Cancel safety
     ///
     /// When the future is dropped the guest's task goes on, and keeps its slot, unless it was alone.
-    pub(crate) async fn call(&self, method: usize, arguments: Arguments, slot: Box<dyn CallSlot>) -> Called {
+    pub(crate) async fn call(
+        &self,
+        method: usize,
+        arguments: Arguments,
+        slot: Box<dyn CallSlot>,
+        frame: Frame,
+    ) -> Called {
         let blueprint = &self.inside.blueprint;
         let function = &blueprint.methods[method];
         let span = Span::method(&blueprint.bounds);
@@ -157,7 +165,8 @@ impl SharedLive {
         let retire = slot.retirer();
         let begins = Some(Begins { arguments: arguments.0, reply, slot });
         // If nobody is there to take it, the command comes back and is dropped, and says so as its answer.
-        drop(self.commands.send(Command::Call(Call { method, deadline, begins })));
+        let frame = Frame { deadline: frame.deadline.into_iter().chain(deadline).min(), ..frame };
+        drop(self.commands.send(Command::Call(Call { method, deadline, frame, begins })));
         let over = async {
             match deadline.and_then(|deadline| deadline.checked_add(WAITING_GRACE)) {
                 Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
@@ -328,11 +337,15 @@ impl AccessorTask<State> for CallTask {
         let Self { mut call, inside } = self;
         let (method, deadline) = (call.method, call.deadline);
         let Some(Begins { arguments, reply, slot }) = call.begins.take() else { return Ok(()) };
+        // Dropped with this task, however it ends: then what the call made of others ends as well.
+        let gone = CancellationToken::new();
+        let _gone = gone.clone().drop_guard();
+        let frame = Frame { gone: Some(gone.clone()), ..std::mem::take(&mut call.frame) };
         let blueprint = &inside.blueprint;
         let function: &Function = &blueprint.methods[method];
         let _ticking = blueprint.ticker.guest_runs();
         renew_ticks(accessor, blueprint);
-        let mut guest = pin!(inside.callees[method].call_concurrent(accessor, arguments, &function.result));
+        let mut guest = pin!(inside.callees[method].call_concurrent(accessor, arguments, &function.result, frame));
         let mut over = pin!(async {
             match deadline {
                 Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
@@ -342,7 +355,7 @@ impl AccessorTask<State> for CallTask {
         let mut caller = Some(reply);
         let mut is_overdue = false;
         let returned = loop {
-            let gone = async {
+            let hung_up = async {
                 match &mut caller {
                     Some(reply) => reply.closed().await,
                     None => std::future::pending().await,
@@ -359,11 +372,13 @@ impl AccessorTask<State> for CallTask {
                         let error = failure::of_waiting(Attempt::TimedOut, &format!("`{}`", function.name), &span);
                         // Whoever went away need not know.
                         drop(reply.send(Called::Ended(Err(error))));
+                        gone.cancel();
                         inside.abandon();
                     }
                 }
-                () = gone => {
+                () = hung_up => {
                     caller = None;
+                    gone.cancel();
                     inside.abandon();
                 }
             }

@@ -7,12 +7,12 @@
 use std::pin::Pin;
 
 use wasmtime::Store;
-use wasmtime::component::{Accessor, ComponentNamedList, Func, Lift, Lower, TypedFunc, Val};
+use wasmtime::component::{Access, Accessor, ComponentNamedList, Func, GuestTaskId, Lift, Lower, TypedFunc, Val};
 
 use super::Returned;
 use crate::component::Function;
 use crate::error::Result;
-use crate::state::State;
+use crate::state::{Frame, State};
 use crate::values::{Limits, Path, Shape, Value};
 
 /// A guest's function, looked up in its instance.
@@ -54,12 +54,21 @@ impl Callee {
         accessor: &Accessor<State>,
         arguments: Prepared,
         result: &Shape,
+        frame: Frame,
     ) -> wasmtime::Result<Returned> {
         match (self, arguments) {
-            (Self::Typed(typed), Prepared::Values(values)) => typed.call_concurrent(accessor, values).await,
+            (Self::Typed(typed), Prepared::Values(values)) => typed.call_concurrent(accessor, values, frame).await,
             (Self::Untyped(func), Prepared::Vals(vals)) => {
                 let mut results = if *result == Shape::Unit { Vec::new() } else { vec![Val::Bool(false)] };
-                func.call_concurrent(accessor, &vals, &mut results).await?;
+                let (call, task) = accessor.with(|mut access| {
+                    let call = func.start_call_concurrent(&mut access, &vals, &mut results)?;
+                    let task = call.task();
+                    begin(access, task, frame);
+                    Ok::<_, wasmtime::Error>((call, task))
+                })?;
+                let finished = func.finish_call_concurrent(accessor, call).await;
+                end(accessor, task);
+                finished?;
                 Ok(results.pop().map_or(Returned::Value(Value::unit()), |val| returned(val, result)))
             }
             _ => wasmtime::bail!("arguments were prepared for another callee"),
@@ -106,7 +115,22 @@ type CallFuture<'a> = Pin<Box<dyn Future<Output = wasmtime::Result<Returned>> + 
 pub(super) trait TypedCall: Send + Sync {
     fn call<'a>(&'a self, store: &'a mut Store<State>, arguments: Vec<Value>) -> CallFuture<'a>;
 
-    fn call_concurrent<'a>(&'a self, accessor: &'a Accessor<State>, arguments: Vec<Value>) -> CallFuture<'a>;
+    fn call_concurrent<'a>(
+        &'a self,
+        accessor: &'a Accessor<State>,
+        arguments: Vec<Value>,
+        frame: Frame,
+    ) -> CallFuture<'a>;
+}
+
+/// Notes a call under its task, where the guest's host functions find it.
+fn begin(mut access: Access<'_, State>, task: GuestTaskId, frame: Frame) {
+    access.get().calls.begin_task(task, frame);
+}
+
+/// It has ended. A call that does not come to its end goes with its store.
+fn end(accessor: &Accessor<State>, task: GuestTaskId) {
+    accessor.with(|mut access| access.get().calls.end_task(task));
 }
 
 impl<A: Arguments, R: Results> TypedCall for TypedFunc<A, R> {
@@ -118,11 +142,24 @@ impl<A: Arguments, R: Results> TypedCall for TypedFunc<A, R> {
         })
     }
 
-    fn call_concurrent<'a>(&'a self, accessor: &'a Accessor<State>, arguments: Vec<Value>) -> CallFuture<'a> {
+    fn call_concurrent<'a>(
+        &'a self,
+        accessor: &'a Accessor<State>,
+        arguments: Vec<Value>,
+        frame: Frame,
+    ) -> CallFuture<'a> {
         let arguments = A::of_values(arguments);
         Box::pin(async move {
             let arguments = arguments.ok_or_else(|| wasmtime::format_err!("arguments do not fit their shapes"))?;
-            Ok(TypedFunc::call_concurrent(*self, accessor, arguments).await?.into_returned())
+            let (call, task) = accessor.with(|mut access| {
+                let call = self.start_call_concurrent(&mut access, arguments)?;
+                let task = call.task();
+                begin(access, task, frame);
+                Ok::<_, wasmtime::Error>((call, task))
+            })?;
+            let returned = self.finish_call_concurrent(accessor, call).await;
+            end(accessor, task);
+            Ok(returned?.into_returned())
         })
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::members::{Pool, Seated};
 use super::policy::Slot;
+use super::waits::{PoolNumber, Room};
 use super::{Held, Keeper};
 
 /// The right to run one call in an instance. Dropping it gives the instance back to its pool; one that is no longer sound
@@ -32,6 +33,11 @@ impl<K: Keeper> Lease<K> {
     /// The instance's number, unique in the process.
     pub(crate) fn id(&self) -> u64 {
         self.seated.as_ref().map_or(0, |seated| seated.id)
+    }
+
+    /// The number of the pool, the same for as long as there is a lease of it.
+    pub(crate) fn pool(&self) -> PoolNumber {
+        self.pool.number()
     }
 
     /// The instance.

@@ -16,7 +16,8 @@ use super::budget::{AppBudget, Stake};
 use super::key::Key;
 use super::lease::Lease;
 use super::passage::drawn;
-use super::policy::{Acquired, Counts, Fate, Policy, Released, Slot};
+use super::policy::{Acquired, Asks, Counts, Fate, Policy, Released, Slot};
+use super::waits::{PoolNumber, Room};
 use super::{AnyPool, Event, Held, Keeper, PoolMap, PoolsShared, Started, home, now};
 use crate::error::{Error, Result};
 use queue::Waiting;
@@ -121,22 +122,23 @@ impl<K: Keeper> Pool<K> {
         self.lock().is_closed
     }
 
-    pub(super) fn acquire(self: Arc<Self>) -> Step<K> {
+    pub(super) fn acquire(self: Arc<Self>, depth: u32) -> Step<K> {
         let app = &self.shared.app;
-        let may_wake = app.try_wake();
+        let may_wake = app.try_wake_for(depth);
+        let asks = Asks { may_wake, home: Some(home()), depth };
         let now = now();
         let mut inner = self.lock();
         let (step, woke) = if inner.is_closed {
             drop(inner);
             (Step::Closed, false)
         } else {
-            match inner.policy.acquire(now, may_wake, Some(home())) {
+            match inner.policy.acquire(now, asks) {
                 Acquired::Leased { slot, wakes } => {
                     let seated = inner.take(slot);
                     drop(inner);
                     (Step::Leased(Lease::new(self.clone(), slot, seated)), wakes)
                 }
-                otherwise => (self.queue_up(inner, &otherwise, now), false),
+                otherwise => (self.queue_up(inner, &otherwise, depth, now), false),
             }
         };
         if may_wake && !woke {
@@ -337,6 +339,16 @@ impl<K: Keeper> AnyPool for Pool<K> {
         }
         drop(inner);
         drop((dropped, waiting));
+    }
+}
+
+impl<K: Keeper> Room for Pool<K> {
+    fn number(&self) -> PoolNumber {
+        self.address()
+    }
+
+    fn in_the_way(&self) -> Option<usize> {
+        self.lock().policy.in_the_way()
     }
 }
 

@@ -10,6 +10,7 @@
 //! The pool asks in this order after whatever happened: [`Policy::next_grant`] until there is none, [`Policy::next_start`]
 //! until there is none, [`Policy::next_surplus`] until there is none.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -42,8 +43,24 @@ pub(crate) type Home = u32;
 /// How many of the idle instances used last are looked through for one of the caller's own thread.
 const NEAR: usize = 8;
 
-/// A waiting caller's number: the lower, the longer it waits.
-pub(crate) type Ticket = u64;
+/// A waiting caller's place: calls that stand deeper first, for those above them keep their instances until they have ended;
+/// among equals who waits longest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticket {
+    depth: Reverse<u32>,
+    number: u64,
+}
+
+/// Who asks for an instance.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Asks {
+    /// False while its app has as many instances at work as it may.
+    pub(crate) may_wake: bool,
+    /// Where it runs.
+    pub(crate) home: Option<Home>,
+    /// Calls above it: 0 of who comes from outside.
+    pub(crate) depth: u32,
+}
 
 /// What a caller gets.
 #[derive(Debug, PartialEq, Eq)]
@@ -134,7 +151,7 @@ pub(crate) struct Policy<W> {
     /// Calls that the ready instances have room for.
     free: u32,
     waiting: BTreeMap<Ticket, W>,
-    next_ticket: Ticket,
+    next_ticket: u64,
     backoff: Backoff,
     /// A start went well since the last that failed. Until then, and while no instance is entered, starts are tried one at
     /// a time, so that a guest which cannot be entered costs one attempt and not as many as there are callers.
@@ -170,11 +187,10 @@ impl<W> Policy<W> {
         self
     }
 
-    /// A caller comes. `may_wake` is false while its app has as many instances at work as it may.
-    pub(crate) fn acquire(&mut self, now: Instant, may_wake: bool, home: Option<Home>) -> Acquired {
-        if self.waiting.is_empty()
-            && let Some((slot, wakes)) = self.pick(may_wake, home)
-        {
+    /// A caller comes.
+    pub(crate) fn acquire(&mut self, now: Instant, asks: Asks) -> Acquired {
+        let is_first = self.waiting.first_key_value().is_none_or(|(first, _)| asks.depth > first.depth.0);
+        if is_first && let Some((slot, wakes)) = self.pick(asks.may_wake, asks.home) {
             return Acquired::Leased { slot, wakes };
         }
         if self.entered == 0
@@ -182,6 +198,11 @@ impl<W> Policy<W> {
             && let Some(left) = self.backoff.remaining(now)
         {
             return Acquired::BackingOff(left);
+        }
+        // Who was called by one that has an instance waits as long as it may: refused, it would have had it for nothing. There
+        // are never more than their callers may make.
+        if asks.depth > 0 {
+            return Acquired::Wait;
         }
         // Those whom a start will serve do not wait for anybody else.
         let unstarted = (self.limits.max_instances as usize).saturating_sub(self.members.len());
@@ -192,9 +213,9 @@ impl<W> Policy<W> {
         Acquired::Wait
     }
 
-    /// Puts a caller at the end of the queue.
-    pub(crate) fn enqueue(&mut self, waiter: W) -> Ticket {
-        let ticket = self.next_ticket;
+    /// Puts a caller into the queue, at the end of those that stand as deep.
+    pub(crate) fn enqueue(&mut self, waiter: W, depth: u32) -> Ticket {
+        let ticket = Ticket { depth: Reverse(depth), number: self.next_ticket };
         self.next_ticket += 1;
         self.waiting.insert(ticket, waiter);
         ticket
@@ -213,6 +234,18 @@ impl<W> Policy<W> {
     /// Whether the first waiting caller could be served at once, if its app may have another instance at work.
     pub(crate) fn could_grant(&self) -> bool {
         self.free > 0 && !self.waiting.is_empty()
+    }
+
+    /// The calls above the first waiting caller.
+    pub(crate) fn next_depth(&self) -> u32 {
+        self.waiting.first_key_value().map_or(0, |(first, _)| first.depth.0)
+    }
+
+    /// The calls of which one has to end before another can begin; `None` where it can, or will, without that.
+    pub(crate) fn in_the_way(&self) -> Option<usize> {
+        let is_settled = self.is_full() && self.members.len() == self.entered as usize;
+        let calls = || self.members.iter().map(|(_, member)| member.load as usize).sum();
+        (self.free == 0 && is_settled).then(calls)
     }
 
     /// The longest waiting caller, the instance it gets, and whether that was idle; if there is one.

@@ -211,7 +211,7 @@ fn settings(max_instances: u32) -> Settings {
 }
 
 async fn lease(class: &Pools<FakeKeeper>, tuple: u32) -> Result<Lease<FakeKeeper>> {
-    class.acquire(&tuple.to_le_bytes(), || tuple).await
+    class.acquire(&tuple.to_le_bytes(), || tuple, None).await
 }
 
 /// The guest of a lease.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tracing::{Instrument, Level, Span};
 
@@ -12,7 +13,8 @@ use super::metrics::Timed;
 use crate::drain::Working;
 use crate::error::{Error, Result};
 use crate::instance::{Arguments, Called};
-use crate::pool::{Guest, Lease};
+use crate::pool::{Guest, Lease, Nested};
+use crate::state::Frame;
 use crate::values::Value;
 
 /// The number of an instance, unique in this process.
@@ -42,6 +44,23 @@ pub(crate) struct Answer {
     pub(crate) outcome: Result<Value>,
 }
 
+/// Whom a call is from: a front, or another call.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Asker<'a> {
+    /// The call itself, if another one made it.
+    pub(super) nested: Option<&'a Nested>,
+    /// When its callers no longer wait for it.
+    pub(super) deadline: Option<Instant>,
+}
+
+impl Asker<'_> {
+    /// The call as others see it that are made from it.
+    fn frame(&self, pool: usize) -> Frame {
+        let (number, depth) = self.nested.map_or((0, 0), |nested| (nested.number(), nested.depth()));
+        Frame { number, depth, pool, deadline: self.deadline, gone: None }
+    }
+}
+
 impl Class {
     /// Calls a method in an instance of the pool that the parameters name.
     ///
@@ -51,9 +70,20 @@ impl Class {
     ///
     /// A call that is dropped while it waits has had no effect; one that is dropped while the guest runs takes its instance
     /// with it, without `exit`. Either way all it held is given back.
-    pub(crate) async fn answer(&self, method: Method<'_>, mut parameters: Vec<Value>, arguments: Vec<Value>) -> Answer {
+    pub(crate) async fn answer(&self, method: Method<'_>, parameters: Vec<Value>, arguments: Vec<Value>) -> Answer {
+        self.answer_from(method, parameters, arguments, Asker::default()).await
+    }
+
+    /// As [`answer`](Self::answer), for whoever the call is from.
+    pub(super) async fn answer_from(
+        &self,
+        method: Method<'_>,
+        mut parameters: Vec<Value>,
+        arguments: Vec<Value>,
+        from: Asker<'_>,
+    ) -> Answer {
         match self.key(&mut parameters) {
-            Ok(key) => self.answer_in(&key, || parameters.as_slice().into(), method, arguments).await,
+            Ok(key) => self.answer_in(&key, || parameters.as_slice().into(), method, arguments, from).await,
             Err(error) => Answer { instance: None, outcome: Err(error) },
         }
     }
@@ -65,13 +95,14 @@ impl Class {
         parameters: impl Fn() -> Arc<[Value]>,
         method: Method<'_>,
         arguments: Vec<Value>,
+        from: Asker<'_>,
     ) -> Answer {
         let mut timed = self.inner.metrics.begin();
         let span = match tracing::enabled!(Level::DEBUG) {
             true => tracing::debug_span!("call", app = self.app_name(), class = self.name(), method = method.name()),
             false => Span::none(),
         };
-        let answer = self.call(key, parameters, method, arguments, &mut timed).instrument(span.clone()).await;
+        let answer = self.call(key, parameters, method, arguments, (from, &mut timed)).instrument(span.clone()).await;
         span.in_scope(|| {
             let instance = answer.instance.map(InstanceId::get);
             let error = answer.outcome.as_ref().err().map(|error| error.kind().as_str());
@@ -87,21 +118,23 @@ impl Class {
         parameters: impl Fn() -> Arc<[Value]>,
         method: Method<'_>,
         arguments: Vec<Value>,
-        timed: &mut Timed<'_>,
+        (from, timed): (Asker<'_>, &mut Timed<'_>),
     ) -> Answer {
         // Dropped in the other order: a shutdown that finds no work finds the instance in its pool, and lets it exit.
-        let (_working, mut lease) = match self.lease(key, &parameters, method, &arguments).await {
+        let (_working, mut lease) = match self.lease(key, &parameters, method, &arguments, from).await {
             Ok(leased) => leased,
             Err(error) => return Answer { instance: None, outcome: Err(error) },
         };
         timed.leased();
         let instance = Some(InstanceId(lease.id()));
+        let frame = from.frame(lease.pool());
         let outcome = match lease.guest() {
             // On the task of the caller, without a hop. The lease goes back when the call has ended, one way or the other.
-            Guest::Exclusive(live) => live.call(method.index(), arguments).await,
+            Guest::Exclusive(live) => live.call(method.index(), arguments, frame).await,
             Guest::Shared(shared) => match shared.prepare(method.index(), arguments) {
                 Ok(arguments) => {
-                    return Box::pin(self.call_shared(key, parameters, method.index(), arguments, lease)).await;
+                    let call = self.call_shared(key, parameters, method.index(), arguments, (from, lease));
+                    return Box::pin(call).await;
                 }
                 Err(error) => Err(error),
             },
@@ -116,7 +149,7 @@ impl Class {
         parameters: impl Fn() -> Arc<[Value]>,
         method: usize,
         mut arguments: Arguments,
-        mut lease: Lease<ClassKeeper>,
+        (from, mut lease): (Asker<'_>, Lease<ClassKeeper>),
     ) -> Answer {
         loop {
             let instance = Some(InstanceId(lease.id()));
@@ -125,11 +158,12 @@ impl Class {
                 return Answer { instance, outcome: Err(error) };
             };
             let shared = shared.clone();
-            arguments = match shared.call(method, arguments, Box::new(lease)).await {
+            let frame = from.frame(lease.pool());
+            arguments = match shared.call(method, arguments, Box::new(lease), frame).await {
                 Called::Ended(outcome) => return Answer { instance, outcome },
                 Called::NotBegun(arguments) => arguments,
             };
-            lease = match self.inner.pools.acquire(key, &parameters).await {
+            lease = match self.inner.pools.acquire(key, &parameters, from.nested).await {
                 Ok(lease) => lease,
                 Err(error) => return Answer { instance: None, outcome: Err(error) },
             };
@@ -142,22 +176,25 @@ impl Class {
         parameters: impl Fn() -> Arc<[Value]>,
         method: Method<'_>,
         arguments: &[Value],
+        from: Asker<'_>,
     ) -> Result<(Working, Lease<ClassKeeper>)> {
         self.check_body(method.name(), arguments)?;
-        let working = self.inner.host.inner.drain.work()?;
-        Ok((working, self.inner.pools.acquire(key, parameters).await?))
+        let drain = &self.inner.host.inner.drain;
+        // What was called by a call that runs is part of that one.
+        let working = if from.nested.is_some() { drain.last_work() } else { drain.work()? };
+        Ok((working, self.inner.pools.acquire(key, parameters, from.nested).await?))
     }
 }
 
 impl Bound {
     /// What a call does without the call: for benches.
     pub(crate) async fn acquire_and_release(&self) -> Result<()> {
-        self.class().inner.pools.acquire(self.key(), || self.parameters()).await.map(drop)
+        self.class().inner.pools.acquire(self.key(), || self.parameters(), None).await.map(drop)
     }
 
     /// As [`Class::answer`], with the parameters that are bound.
     pub(crate) async fn answer(&self, method: Method<'_>, arguments: Vec<Value>) -> Answer {
-        self.class().answer_in(self.key(), || self.parameters(), method, arguments).await
+        self.class().answer_in(self.key(), || self.parameters(), method, arguments, Asker::default()).await
     }
 }
 

@@ -7,6 +7,7 @@ use super::Host;
 use super::class::Class;
 use super::entrypoint::{Command, EntrypointInner, Main};
 use super::inspect::ComponentReport;
+use super::siblings::Siblings;
 use crate::error::{Error, Result};
 use crate::state::Turns;
 
@@ -24,6 +25,7 @@ pub(super) struct AppInner {
     pub(super) classes: Vec<Class>,
     pub(super) entrypoints: Vec<EntrypointInner>,
     pub(super) components: Vec<ComponentReport>,
+    pub(super) siblings: Arc<Siblings>,
     /// Shared by the guests of all classes.
     pub(super) turns: Turns,
 }
@@ -75,6 +77,12 @@ impl App {
         let mut commands = self.entrypoints().filter(|entrypoint| entrypoint.is_command());
         let only = commands.next().filter(|_| commands.next().is_none())?;
         Command::new(self.clone(), only)
+    }
+
+    /// Whether guests of the app can call others.
+    pub(super) fn makes_calls(&self) -> bool {
+        let imports = self.inner.components.iter().flat_map(|component| &component.imports);
+        imports.into_iter().any(|import| import.name.starts_with("wasmhost:host/calls@"))
     }
 
     /// Lets idle instances exit, and each other one when its call is done.

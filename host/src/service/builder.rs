@@ -16,7 +16,7 @@ use crate::drain::Drain;
 use crate::engine::Engines;
 use crate::error::Result;
 use crate::linker::Linkers;
-use crate::pool::Budget;
+use crate::pool::{Budget, Waits};
 use crate::state::{GuestOutput, Network, Resolve, Scratch, TracingOutput};
 
 /// The settings of a [`Host`].
@@ -62,6 +62,7 @@ impl HostBuilder {
         let below = self.config.scratch_dir.clone().or_else(|| store.staging_home().map(ToOwned::to_owned));
         let scratch = Scratch::new(below);
         let budget = Budget::new(self.pool_limits());
+        let waits = Arc::new(Waits::new(self.config.nested));
         let inner = HostInner {
             config: self.config,
             linkers: Arc::new(Linkers::new(engines)),
@@ -73,6 +74,8 @@ impl HostBuilder {
             drain: Drain::default(),
             instances: Registry::default(),
             next_instance: Arc::new(AtomicU64::new(1)),
+            next_call: AtomicU64::new(1),
+            waits,
             budget,
             metrics: Metrics::default(),
         };
@@ -106,6 +109,20 @@ impl HostBuilder {
     #[must_use]
     pub fn max_queued_calls(mut self, calls: u32) -> Self {
         self.config.pools.max_queued = calls;
+        self
+    }
+
+    /// Sets how many calls may stand one below another, each made by the one above. Default 16.
+    #[must_use]
+    pub fn max_call_depth(mut self, calls: u32) -> Self {
+        self.config.nested.max_depth = calls;
+        self
+    }
+
+    /// Sets how many calls that one call of a guest's made may be under way at a time. Default 100.
+    #[must_use]
+    pub fn max_nested_calls(mut self, calls: usize) -> Self {
+        self.config.nested.max_width = calls;
         self
     }
 

@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 use super::preparer::PrepareLimits;
 use crate::artifact::{Event, Listener, Order, Store};
 use crate::config::InstanceLimits;
-use crate::error::{Error, ErrorKind, Result, is_out_of_memory};
+use crate::error::{Error, ErrorKind, Result};
+use crate::memory::is_out_of_memory;
 
 /// Children at work at a time: two, so that one component that takes long does not hold up all others.
 const MAX_CHILDREN: usize = 2;

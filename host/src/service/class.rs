@@ -9,6 +9,7 @@ use super::bound::Bound;
 use super::keeper::ClassKeeper;
 use super::metrics::ClassMetrics;
 use super::plan::Plan;
+use super::siblings::Siblings;
 use super::world::World;
 use crate::component::hooks::{NearMiss, Sorted};
 use crate::component::{Function, Handler, Uncallable};
@@ -21,9 +22,11 @@ use crate::values::{Limits, Signature, Value, canonical, describe};
 /// A class: a WIT interface with its hooks and typed methods, or the functions at a component's root.
 ///
 /// Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Class {
     pub(super) inner: Arc<ClassInner>,
+    /// Held, so that its instances find the others of their app for as long as somebody can call it.
+    pub(super) _siblings: Arc<Siblings>,
 }
 
 pub(super) struct ClassInner {
@@ -48,9 +51,10 @@ pub(super) struct ClassInner {
     pub(super) _world: Option<Arc<World>>,
 }
 
-impl std::fmt::Debug for ClassInner {
+impl std::fmt::Debug for Class {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Class").field("app", &self.app).field("name", &self.name).finish_non_exhaustive()
+        let ClassInner { app, name, .. } = &*self.inner;
+        f.debug_struct("Class").field("app", app).field("name", name).finish_non_exhaustive()
     }
 }
 

@@ -7,15 +7,14 @@ use serde::de::DeserializeOwned;
 
 use super::app::App;
 use super::class::{Argument, arguments};
-use super::code::ComponentCode;
-use super::plan::Plan;
-use super::prepared::image_of_its_own;
+use super::nested::Way;
+use super::prepared::Prepared;
 use super::world::World;
 use crate::component::Entrypoint;
 use crate::error::Result;
-use crate::instance::{Live, export_index};
+use crate::instance::Live;
 use crate::manifest::ClassSettings;
-use crate::state::{Output, OutputOrigin, Stdio};
+use crate::state::{Identity, Output, OutputOrigin, Stdio};
 use crate::values::{Limits, Signature, Value, from_value};
 
 /// An entrypoint as it was loaded.
@@ -25,10 +24,11 @@ pub(super) struct EntrypointInner {
     pub(super) arguments: Signature,
     pub(super) settings: ClassSettings,
     /// Without the arguments and streams of a run, which are part of what its instance sees.
-    pub(super) plan: Plan,
-    pub(super) code: Arc<ComponentCode>,
+    pub(super) prepared: Arc<Prepared>,
+    /// How it reaches the classes.
+    pub(super) peers: Arc<Way>,
     /// Holds the files in place.
-    pub(super) _world: Option<World>,
+    pub(super) _world: Option<Arc<World>>,
 }
 
 impl EntrypointInner {
@@ -50,14 +50,17 @@ impl EntrypointInner {
             instance: id.to_string(),
         };
         let output = Output::new(origin, host.output.0.clone(), host.config.output);
-        let mut blueprint = self.plan.on(&*self.code.get().await?)?;
+        let identity = Identity {
+            app: app.name().into(),
+            class: None,
+            parameters: String::new(),
+            peers: Some(self.peers.clone()),
+        };
+        let mut blueprint = (*self.prepared.blueprint().await?).clone();
         let wasi = &mut blueprint.setup.wasi;
-        if !blueprint.builds.is_empty() {
-            wasi.directories.push(image_of_its_own(&host.store)?);
-        }
         wasi.arguments = std::iter::once(self.component.clone()).chain(arguments).collect();
         wasi.stdio = Stdio::Inherit;
-        Live::start_unentered(Arc::new(blueprint), output).await
+        Live::start_unentered(Arc::new(blueprint), output, Arc::new(identity)).await
     }
 }
 
@@ -121,7 +124,7 @@ impl Main {
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        self.inner().plan.bounds.values
+        self.inner().prepared.plan.bounds.values
     }
 
     fn inner(&self) -> &EntrypointInner {
@@ -154,10 +157,7 @@ impl Command {
             return Err(crate::error::Error::internal("a `Command` is made of such an entrypoint only"));
         };
         let mut live = inner.start(&self.app, arguments).await?;
-        let code = inner.code.get().await?;
-        let run = export_index(&code.component, Some(export), "run");
-        let run = run.ok_or_else(|| crate::error::Error::internal("a command without its function"))?;
-        live.run_command(&run).await
+        live.run_command(export).await
     }
 }
 

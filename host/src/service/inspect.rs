@@ -323,7 +323,7 @@ impl ArgumentReport {
 
 impl EntrypointReport {
     fn of(entrypoint: &super::entrypoint::EntrypointInner) -> Self {
-        let problem = entrypoint.plan.wasi.as_ref().err().map(ToString::to_string);
+        let problem = entrypoint.prepared.plan.wasi.as_ref().err().map(ToString::to_string);
         let component = entrypoint.component.clone();
         match &*entrypoint.entrypoint {
             Entrypoint::Main(function) => Self {

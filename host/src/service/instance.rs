@@ -14,6 +14,7 @@ use super::class::{Class, Method};
 use crate::error::{Error, ErrorKind, Result};
 use crate::instance::Live;
 use crate::pool::Stake;
+use crate::state::Frame;
 use crate::values::{Value, from_value};
 
 /// One live guest, entered with its parameters: state set by one call is there for the next.
@@ -85,7 +86,7 @@ impl Instance {
             Ok(slot) => slot,
             Err(_) => self.slot.lock().await,
         });
-        busy.live()?.call(method.index(), arguments).await
+        busy.live()?.call(method.index(), arguments, Frame::default()).await
     }
 
     /// Bytes in all of the guest's memories and tables; `None` once the instance is gone, or while a call runs.

@@ -8,12 +8,13 @@ use tracing::{Instrument, Span, debug_span, field};
 
 use super::HostInner;
 use super::metrics::ClassMetrics;
+use super::nested::Way;
 use super::prepared::Prepared;
 use crate::config::OutputLimits;
 use crate::error::Result;
 use crate::instance::{CallSlot, Live, SharedLive};
 use crate::pool::{Event, Exit, Held, Keeper, Lease, Started, Task};
-use crate::state::{GuestOutput, Output, OutputOrigin};
+use crate::state::{GuestOutput, Identity, Output, OutputOrigin};
 use crate::values::json::Json;
 use crate::values::{Signature, Value};
 
@@ -29,6 +30,8 @@ pub(super) struct ClassKeeper {
     pub(super) parameters: Signature,
     /// Calls inside one instance at a time.
     pub(super) concurrency: u32,
+    /// How instances reach other classes.
+    peers: Arc<Way>,
     output: Arc<dyn GuestOutput>,
     output_limits: OutputLimits,
     next_instance: Arc<AtomicU64>,
@@ -47,17 +50,18 @@ impl ClassKeeper {
     pub(super) fn new(
         host: &HostInner,
         prepared: Arc<Prepared>,
-        names: (&str, &str),
+        names: (&str, &str, Arc<Way>),
         parameters: Signature,
         concurrency: u32,
     ) -> Self {
-        let (app, class) = names;
+        let (app, class, peers) = names;
         Self {
             prepared,
             app: app.to_owned(),
             class: class.to_owned(),
             parameters,
             concurrency,
+            peers,
             output: host.output.0.clone(),
             output_limits: host.config.output,
             next_instance: host.next_instance.clone(),
@@ -70,29 +74,25 @@ impl ClassKeeper {
     pub(super) async fn start_live(&self, parameters: &[Value]) -> Result<(u64, Live)> {
         let id = self.next_instance.fetch_add(1, Ordering::Relaxed);
         Span::current().record("instance", id);
+        let identity = Identity {
+            app: self.app.as_str().into(),
+            class: Some(self.class.as_str().into()),
+            parameters: self.parameters_json(parameters).to_string(),
+            peers: Some(self.peers.clone()),
+        };
         let origin = OutputOrigin {
             app: self.app.clone(),
             class: self.class.clone(),
-            parameters: self.describe(parameters),
+            parameters: shortened(&identity.parameters),
             instance: id.to_string(),
         };
         let output = Output::new(origin, self.output.clone(), self.output_limits);
         let blueprint = self.prepared.blueprint().await?;
-        let started = Live::start(blueprint, parameters.to_vec(), output.clone()).await;
+        let started = Live::start(blueprint, parameters.to_vec(), output.clone(), Arc::new(identity)).await;
         if started.is_err() {
             output.finish();
         }
         Ok((id, started?))
-    }
-
-    /// The parameters as one line of JSON, shortened.
-    fn describe(&self, parameters: &[Value]) -> String {
-        let mut text = self.parameters_json(parameters).to_string();
-        if text.len() > MAX_LOGGED_PARAMETERS_BYTES {
-            text.truncate(text.floor_char_boundary(MAX_LOGGED_PARAMETERS_BYTES));
-            text.push('…');
-        }
-        text
     }
 
     /// The parameters by name.
@@ -111,6 +111,14 @@ impl ClassKeeper {
             }
         }
     }
+}
+
+/// Parameters as log lines have them.
+fn shortened(parameters: &str) -> String {
+    if parameters.len() <= MAX_LOGGED_PARAMETERS_BYTES {
+        return parameters.to_owned();
+    }
+    format!("{}…", &parameters[..parameters.floor_char_boundary(MAX_LOGGED_PARAMETERS_BYTES)])
 }
 
 /// A span of its own that says what it came of. What a caller causes goes on without the caller, and is others' as well.

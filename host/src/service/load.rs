@@ -8,13 +8,15 @@ mod names;
 
 use std::fs::Metadata;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tokio::sync::OnceCell;
 
 use super::app::{App, AppInner};
 use super::class::Class;
 use super::code::ComponentCode;
+use super::published::Published;
+use super::siblings::Siblings;
 use super::source::Source;
 use super::{Host, HostInner};
 use crate::artifact::{ComponentRecord, Digest, Order, Task};
@@ -39,16 +41,16 @@ struct Loaded {
 }
 
 /// Loads an app as far as it can be looked at: a class that cannot be started is there, and says why when it is used.
-pub(super) async fn load(host: Host, source: Source) -> Result<App> {
+pub(super) async fn load(host: Host, source: Source, published: Weak<Published>) -> Result<App> {
     // Reading, hashing and compiling hold a thread for as long as seconds.
-    let loading = tokio::task::spawn_blocking(move || load_blocking(&host, source));
+    let loading = tokio::task::spawn_blocking(move || load_blocking(&host, source, published));
     loading.await.map_err(|error| Error::internal(format!("loading the app failed: {error}")))?
 }
 
 /// The first reason why a class or an entrypoint of the app cannot be started.
 pub(super) fn check(app: &App) -> Result<()> {
     let classes = app.classes().map(|class| &*class.inner.plan);
-    for plan in classes.chain(app.entrypoints().map(|entrypoint| &entrypoint.plan)) {
+    for plan in classes.chain(app.entrypoints().map(|entrypoint| &*entrypoint.prepared.plan)) {
         plan.wasi.as_ref().map_err(Error::clone)?;
     }
     for class in app.classes() {
@@ -77,13 +79,13 @@ pub(super) async fn prepare(app: &App) -> Result<()> {
     // An entrypoint beside classes is compiled when somebody runs it.
     if app.classes().len() == 0 {
         for entrypoint in app.entrypoints() {
-            entrypoint.code.ensure().await?;
+            entrypoint.prepared.ensure().await?;
         }
     }
     Ok(())
 }
 
-fn load_blocking(host: &Host, source: Source) -> Result<App> {
+fn load_blocking(host: &Host, source: Source, published: Weak<Published>) -> Result<App> {
     let Source { manifest, mut bytes, path } = source;
     let source = bytes.is_none().then_some(path);
     let mut components = Vec::with_capacity(manifest.components.len());
@@ -100,11 +102,13 @@ fn load_blocking(host: &Host, source: Source) -> Result<App> {
         entrypoints: Vec::new(),
         components: Vec::new(),
         turns: Turns::default(),
+        siblings: Siblings::new(&manifest.name, published),
     };
     for (component, names) in components.into_iter().zip(names) {
         add_component(&mut app, &manifest, component, names)?;
     }
     check_default(&app)?;
+    app.siblings.complete(&app.classes);
     Ok(App { inner: Arc::new(app) })
 }
 

@@ -63,17 +63,13 @@ impl Host {
     ///
     /// `not-found`, naming the nearest apps.
     pub fn app(&self, name: &str) -> Result<App> {
-        let apps = self.apps();
-        apps.get(name).cloned().ok_or_else(|| {
-            let known: Vec<_> = apps.keys().cloned().collect();
-            unknown(format!("there is no app `{name}`"), name, &known, "apps")
-        })
+        self.published.app(name)
     }
 
     /// The published apps by name, as they are now.
     #[must_use]
     pub fn apps(&self) -> Arc<BTreeMap<String, App>> {
-        self.published.apps.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.published.apps()
     }
 
     /// Tells this one of each change of the apps, for as long as it lives.
@@ -89,6 +85,19 @@ impl Host {
 }
 
 impl Published {
+    fn apps(&self) -> Arc<BTreeMap<String, App>> {
+        self.apps.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// As [`Host::app`].
+    pub(super) fn app(&self, name: &str) -> Result<App> {
+        let apps = self.apps();
+        apps.get(name).cloned().ok_or_else(|| {
+            let known: Vec<_> = apps.keys().cloned().collect();
+            unknown(format!("there is no app `{name}`"), name, &known, "apps")
+        })
+    }
+
     fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<String, App>) -> T) -> T {
         let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
         let changed = change(Arc::make_mut(&mut apps));

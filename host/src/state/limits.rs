@@ -6,7 +6,7 @@
 use wasmtime::ResourceLimiter;
 
 use crate::config::InstanceLimits;
-use crate::error::is_out_of_memory;
+use crate::memory::is_out_of_memory;
 
 /// Bytes one table element takes in the host.
 const TABLE_ELEMENT_BYTES: u64 = 8;

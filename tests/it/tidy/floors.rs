@@ -9,7 +9,7 @@ use super::{File, Violation, violation, words};
 
 /// The modules of each floor, the lowest first.
 pub(super) const FLOORS: &[&[&str]] = &[
-    &["config", "error", "drain"],
+    &["config", "error", "memory", "drain"],
     &["engine", "linker"],
     &["values", "component", "manifest"],
     &["instance", "lifecycle", "state"],

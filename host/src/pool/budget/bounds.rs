@@ -58,6 +58,16 @@ impl AppBudget {
         self.running.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok()
     }
 
+    /// As [`try_wake`](Self::try_wake), for a call with so many above it. One that another one made has the right without
+    /// asking: its caller is at work for the app, and waits for it.
+    pub(in crate::pool) fn try_wake_for(&self, depth: u32) -> bool {
+        if depth == 0 {
+            return self.try_wake();
+        }
+        self.running.fetch_add(1, Ordering::SeqCst);
+        true
+    }
+
     /// Gives back the right, to a pool that waits for it if there is one. Not while a pool is locked.
     pub(in crate::pool) fn rest(&self) {
         self.rested();

@@ -9,7 +9,8 @@ use super::{Inner, Pool, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pool::budget::{Queued, overloaded};
 use crate::pool::lease::Lease;
-use crate::pool::policy::{Acquired, Ticket};
+use crate::pool::policy::{Acquired, Limits, Ticket};
+use crate::pool::waits::Nested;
 use crate::pool::{Keeper, Settings};
 
 /// A caller's place in the queue.
@@ -17,15 +18,22 @@ pub(in crate::pool) struct Waiting<K: Keeper> {
     pool: Arc<Pool<K>>,
     ticket: Ticket,
     lease: oneshot::Receiver<Result<Lease<K>>>,
-    _queued: Queued,
+    /// Of a caller from outside.
+    _queued: Option<Queued>,
 }
 
 impl<K: Keeper> Waiting<K> {
+    /// Waits, unless what is waited for could only come about when `nested`, the call that waits, has ended.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future gives up the place, or the lease that came meanwhile.
-    pub(in crate::pool) async fn lease(mut self) -> Result<Lease<K>> {
+    pub(in crate::pool) async fn lease(mut self, nested: Option<&Nested>) -> Result<Lease<K>> {
         let limit = self.pool.shared.settings.wait_timeout;
+        let _waits = match nested.map(|nested| nested.wait_for(self.pool.clone())) {
+            Some(None) => return Err(self.pool.would_deadlock()),
+            waits => waits.flatten(),
+        };
         match tokio::time::timeout(limit, &mut self.lease).await {
             Ok(Ok(lease)) => lease,
             Ok(Err(_)) => Err(Error::new(ErrorKind::Draining, "the host is shutting down")),
@@ -64,11 +72,23 @@ impl<K: Keeper> Pool<K> {
         overloaded(message, Duration::from_secs(1)).with_limit("wait-timeout", format!("{waited:?}"))
     }
 
+    /// What a caller would wait for in vain.
+    fn would_deadlock(&self) -> Error {
+        let Limits { max_instances, concurrency, .. } = self.shared.settings.limits;
+        let calls = if concurrency > 1 { format!(", with {concurrency} calls in each") } else { String::new() };
+        let message = format!(
+            "the call would wait for an instance that only its own callers can give back: there are {max_instances} for these \
+             parameters{calls}, and all are at work for calls that wait for this one; the setting is `max-instances`"
+        );
+        Error::new(ErrorKind::WouldDeadlock, message).with_limit("max-instances", max_instances.to_string())
+    }
+
     /// What is left for a caller who did not get an instance at once.
     pub(super) fn queue_up(
         self: &Arc<Self>,
         mut inner: MutexGuard<'_, Inner<K>>,
         acquired: &Acquired,
+        depth: u32,
         now: Instant,
     ) -> Step<K> {
         let refusal = match *acquired {
@@ -87,7 +107,8 @@ impl<K: Keeper> Pool<K> {
         };
         let queued = match refusal {
             Some(error) => Err(error),
-            None => self.shared.app.queue(),
+            None if depth > 0 => Ok(None),
+            None => self.shared.app.queue().map(Some),
         };
         let queued = match queued {
             Ok(queued) => queued,
@@ -98,7 +119,7 @@ impl<K: Keeper> Pool<K> {
             }
         };
         let (grant, lease) = oneshot::channel();
-        let ticket = inner.policy.enqueue(grant);
+        let ticket = inner.policy.enqueue(grant, depth);
         self.settle(inner, now);
         Step::Waiting(Waiting { pool: self.clone(), ticket, lease, _queued: queued })
     }

@@ -52,7 +52,8 @@ impl<K: Keeper> Pool<K> {
         while inner.policy.could_grant() {
             // Pools of the app that have waited for longer have their turn first: or one that is always asked for would
             // take each right that its own calls give back.
-            tasks.is_right_left = tasks.is_right_left || (!app.is_held_up() && app.try_wake());
+            let depth = inner.policy.next_depth();
+            tasks.is_right_left = tasks.is_right_left || ((depth > 0 || !app.is_held_up()) && app.try_wake_for(depth));
             let Some((slot, wakes, waiter)) = inner.policy.next_grant(tasks.is_right_left) else {
                 tasks.is_held_up = !tasks.is_right_left && !std::mem::replace(&mut inner.is_held_up, true);
                 break;

@@ -6,6 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod nested;
+
 fn limits(max_instances: u32, concurrency: u32) -> Limits {
     Limits { buffer_instances: 0, max_instances, concurrency, max_waiting: 4, idle_timeout: Duration::from_secs(60) }
 }
@@ -109,12 +111,12 @@ impl Reference {
         match operation {
             Operation::Acquire { may_wake } => {
                 self.may_wake = may_wake;
-                match self.policy.acquire(self.now, may_wake, None) {
+                match self.policy.acquire(self.now, asks(may_wake, None)) {
                     Acquired::Leased { slot, wakes } => {
                         assert!(self.waiting.is_empty(), "a caller overtook those who wait");
                         self.leased(slot, wakes);
                     }
-                    Acquired::Wait => assert!(self.waiting.insert(self.policy.enqueue(()))),
+                    Acquired::Wait => assert!(self.waiting.insert(self.policy.enqueue((), 0))),
                     Acquired::Full => assert!(self.waiting.len() >= self.limits.max_waiting as usize),
                     Acquired::BackingOff(left) => {
                         assert!(!left.is_zero() && self.entered.is_empty() && self.starting.is_empty());
@@ -309,9 +311,14 @@ fn leased(acquired: Acquired) -> Option<Slot> {
 
 /// A pool with one idle instance.
 fn entered(limits: Limits) -> (Policy<()>, Instant, Slot) {
+    entered_by((), limits)
+}
+
+/// The same, for a caller who has gone.
+fn entered_by<W>(caller: W, limits: Limits) -> (Policy<W>, Instant, Slot) {
     let (mut policy, now) = (Policy::new(limits), Instant::now());
-    assert_eq!(policy.acquire(now, true, None), Acquired::Wait);
-    let ticket = policy.enqueue(());
+    assert_eq!(policy.acquire(now, asks(true, None)), Acquired::Wait);
+    let ticket = policy.enqueue(caller, 0);
     let slot = policy.next_start(now).unwrap();
     policy.cancel(ticket);
     policy.started(slot, None, now);
@@ -321,30 +328,30 @@ fn entered(limits: Limits) -> (Policy<()>, Instant, Slot) {
 #[test]
 fn the_instance_used_last_is_used_next() {
     let (mut policy, now, first) = entered(limits(2, 1));
-    assert_eq!(leased(policy.acquire(now, true, None)), Some(first));
-    policy.enqueue(());
+    assert_eq!(leased(policy.acquire(now, asks(true, None))), Some(first));
+    policy.enqueue((), 0);
     let second = policy.next_start(now).unwrap();
     policy.started(second, None, now);
     assert_eq!(policy.next_grant(true).map(|(slot, _, ())| slot), Some(second));
     policy.release(second, true, now, None);
     policy.release(first, true, now, None);
-    assert_eq!(leased(policy.acquire(now, true, None)), Some(first));
+    assert_eq!(leased(policy.acquire(now, asks(true, None))), Some(first));
 }
 
 #[test]
 fn a_thread_gets_the_instance_that_it_used_itself() {
     let (mut policy, now, first) = entered(limits(2, 1));
-    assert_eq!(leased(policy.acquire(now, true, Some(1))), Some(first));
-    policy.enqueue(());
+    assert_eq!(leased(policy.acquire(now, asks(true, Some(1)))), Some(first));
+    policy.enqueue((), 0);
     let second = policy.next_start(now).unwrap();
     policy.started(second, None, now);
     assert!(policy.next_grant(true).is_some());
     policy.release(first, true, now, Some(1));
     policy.release(second, true, now, Some(2));
-    assert_eq!(leased(policy.acquire(now, true, Some(1))), Some(first), "although the other was used later");
+    assert_eq!(leased(policy.acquire(now, asks(true, Some(1)))), Some(first), "although the other was used later");
     policy.release(first, true, now, Some(1));
     assert_eq!(
-        leased(policy.acquire(now, true, Some(3))),
+        leased(policy.acquire(now, asks(true, Some(3)))),
         Some(first),
         "the one used last, for a thread that used none"
     );
@@ -353,21 +360,21 @@ fn a_thread_gets_the_instance_that_it_used_itself() {
 #[test]
 fn shared_instances_fill_evenly() {
     let (mut policy, now, first) = entered(limits(2, 3));
-    assert_eq!(leased(policy.acquire(now, true, None)), Some(first));
-    assert_eq!(leased(policy.acquire(now, true, None)), Some(first));
-    assert_eq!(leased(policy.acquire(now, true, None)), Some(first));
-    assert_eq!(policy.acquire(now, true, None), Acquired::Wait);
-    policy.enqueue(());
+    assert_eq!(leased(policy.acquire(now, asks(true, None))), Some(first));
+    assert_eq!(leased(policy.acquire(now, asks(true, None))), Some(first));
+    assert_eq!(leased(policy.acquire(now, asks(true, None))), Some(first));
+    assert_eq!(policy.acquire(now, asks(true, None)), Acquired::Wait);
+    policy.enqueue((), 0);
     let second = policy.next_start(now).unwrap();
     policy.started(second, None, now);
     assert_eq!(policy.next_grant(true).map(|(slot, _, ())| slot), Some(second));
-    assert_eq!(leased(policy.acquire(now, true, None)), Some(second), "one call beside three");
+    assert_eq!(leased(policy.acquire(now, asks(true, None))), Some(second), "one call beside three");
 }
 
 #[test]
 fn a_cold_pool_is_tried_by_one_start_and_then_by_all() {
     let (mut policy, now) = (Policy::new(limits(4, 1)), Instant::now());
-    (0..4).for_each(|_| _ = policy.enqueue(()));
+    (0..4).for_each(|_| _ = policy.enqueue((), 0));
     let first = policy.next_start(now).unwrap();
     assert_eq!(policy.next_start(now), None);
     policy.started(first, None, now);
@@ -380,12 +387,12 @@ fn a_cold_pool_is_tried_by_one_start_and_then_by_all() {
 fn a_failing_enter_is_tried_once_per_step() {
     let (mut policy, mut now) = (Policy::new(limits(4, 1)), Instant::now());
     for step in [1, 2, 4] {
-        assert_eq!(policy.acquire(now, true, None), Acquired::Wait);
-        (0..4).for_each(|_| _ = policy.enqueue(()));
+        assert_eq!(policy.acquire(now, asks(true, None)), Acquired::Wait);
+        (0..4).for_each(|_| _ = policy.enqueue((), 0));
         let slot = policy.next_start(now).unwrap();
         assert_eq!(policy.next_start(now), None);
         assert_eq!(policy.start_failed(slot, now).count(), 4, "all who waited are told");
-        assert_eq!(policy.acquire(now, true, None), Acquired::BackingOff(Duration::from_secs(step)));
+        assert_eq!(policy.acquire(now, asks(true, None)), Acquired::BackingOff(Duration::from_secs(step)));
         assert!(!policy.is_vacant(now), "the failure is remembered");
         now += Duration::from_secs(step);
     }
@@ -394,8 +401,8 @@ fn a_failing_enter_is_tried_once_per_step() {
 #[test]
 fn without_an_entered_instance_one_start_is_tried_at_a_time_also_of_a_guest_that_worked() {
     let (mut policy, now, only) = entered(limits(4, 1));
-    assert_eq!(leased(policy.acquire(now, true, None)), Some(only));
-    (0..4).for_each(|_| _ = policy.enqueue(()));
+    assert_eq!(leased(policy.acquire(now, asks(true, None))), Some(only));
+    (0..4).for_each(|_| _ = policy.enqueue((), 0));
     let others: Vec<_> = std::iter::from_fn(|| policy.next_start(now)).collect();
     assert_eq!(others.len(), 3, "one is entered");
     policy.release(only, false, now, None);
@@ -404,7 +411,7 @@ fn without_an_entered_instance_one_start_is_tried_at_a_time_also_of_a_guest_that
     assert_eq!(policy.start_failed(others[1], now).count(), 0, "one more is");
     assert_eq!(policy.start_failed(others[2], now).count(), 4, "nothing is left to wait for");
     let later = now + Duration::from_secs(1);
-    (0..4).for_each(|_| _ = policy.enqueue(()));
+    (0..4).for_each(|_| _ = policy.enqueue((), 0));
     assert!(policy.next_start(later).is_some());
     assert_eq!(policy.next_start(later), None);
 }
@@ -412,8 +419,8 @@ fn without_an_entered_instance_one_start_is_tried_at_a_time_also_of_a_guest_that
 #[test]
 fn a_failure_that_is_forgotten_asks_for_no_visit() {
     let (mut policy, now, only) = entered(limits(2, 1));
-    assert_eq!(leased(policy.acquire(now, true, None)), Some(only));
-    let ticket = policy.enqueue(());
+    assert_eq!(leased(policy.acquire(now, asks(true, None))), Some(only));
+    let ticket = policy.enqueue((), 0);
     let second = policy.next_start(now).unwrap();
     assert_eq!(policy.start_failed(second, now).count(), 0);
     assert_eq!(policy.backoff_ends(now), Some(now + Duration::from_secs(1)), "the next attempt");
@@ -441,7 +448,7 @@ fn idle_instances_go_the_oldest_first_but_for_those_that_are_kept() {
 fn spare_instances_are_held_while_there_are_busy_ones() {
     let (mut policy, now, first) = entered(Limits { buffer_instances: 1, ..limits(3, 1) });
     assert_eq!(policy.next_start(now), None, "nobody is busy");
-    assert_eq!(leased(policy.acquire(now, true, None)), Some(first));
+    assert_eq!(leased(policy.acquire(now, asks(true, None))), Some(first));
     let spare = policy.next_start(now).unwrap();
     policy.started(spare, None, now);
     let late = now + Duration::from_secs(3600);
@@ -453,16 +460,20 @@ fn spare_instances_are_held_while_there_are_busy_ones() {
 #[test]
 fn after_its_last_call_an_instance_exits() {
     let (mut policy, now) = (Policy::new(limits(1, 1)), Instant::now());
-    policy.enqueue(());
+    policy.enqueue((), 0);
     let slot = policy.next_start(now).unwrap();
     policy.started(slot, Some(2), now);
     assert!(policy.next_grant(true).is_some());
     assert_eq!(policy.release(slot, true, now, None).fate, Fate::Stays);
-    assert_eq!(leased(policy.acquire(now, true, None)), Some(slot));
+    assert_eq!(leased(policy.acquire(now, asks(true, None))), Some(slot));
     assert_eq!(policy.release(slot, true, now, None).fate, Fate::Exits);
-    assert_eq!(policy.acquire(now, true, None), Acquired::Wait, "there may be one, and that one exits");
-    policy.enqueue(());
+    assert_eq!(policy.acquire(now, asks(true, None)), Acquired::Wait, "there may be one, and that one exits");
+    policy.enqueue((), 0);
     assert_eq!(policy.next_start(now), None);
     policy.gone(slot);
     assert!(policy.next_start(now).is_some());
+}
+
+fn asks(may_wake: bool, home: Option<Home>) -> Asks {
+    Asks { may_wake, home, depth: 0 }
 }

@@ -15,8 +15,10 @@ use super::super::code::ComponentCode;
 use super::super::entrypoint::EntrypointInner;
 use super::super::inspect::ComponentReport;
 use super::super::keeper::ClassKeeper;
+use super::super::nested::Way;
 use super::super::plan::{BuildHook, Plan};
 use super::super::prepared::{Build, Prepared, snapshot_key};
+use super::super::siblings::Siblings;
 use super::super::world::World;
 use super::Loaded;
 use super::names::as_bad_request;
@@ -75,7 +77,7 @@ pub(super) fn add_component(
     names: Vec<String>,
 ) -> Result<()> {
     let Loaded { entry, offer, section, size_bytes, code, linkable } = component;
-    let (host, turns) = (app.host.clone(), app.turns.clone());
+    let (host, turns, siblings) = (app.host.clone(), app.turns.clone(), app.siblings.clone());
     app.components.push(ComponentReport::new(&host, &entry, &code, &offer, size_bytes));
     let Offer { interfaces, entrypoint, handler, .. } = offer;
 
@@ -105,6 +107,7 @@ pub(super) fn add_component(
         linkable: &linkable,
         builds: &builds,
         turns: &turns,
+        siblings: &siblings,
         made: RefCell::default(),
     };
     if let Some(entrypoint) = entrypoint {
@@ -165,6 +168,7 @@ struct Shared<'a> {
     linkable: &'a Result<()>,
     builds: &'a Arc<[BuildHook]>,
     turns: &'a Turns,
+    siblings: &'a Arc<Siblings>,
     /// The runs of `build` so far, one for all that see the same of the world.
     made: RefCell<Vec<(Seen, Arc<Build>)>>,
 }
@@ -214,7 +218,7 @@ impl Shared<'_> {
             metrics,
             _world: world.ok(),
         };
-        Ok(Class { inner: Arc::new(inner) })
+        Ok(Class { inner: Arc::new(inner), _siblings: self.siblings.clone() })
     }
 
     fn pools(
@@ -234,7 +238,8 @@ impl Shared<'_> {
             .with_limit("concurrency", "1"));
         }
         let host = &self.host.inner;
-        let keeper = ClassKeeper::new(host, prepared, (app, class), parameters.clone(), settings.concurrency);
+        let names = (app, class, self.peers());
+        let keeper = ClassKeeper::new(host, prepared, names, parameters.clone(), settings.concurrency);
         let pool_settings = pool::Settings {
             limits: pool::Limits {
                 buffer_instances: settings.buffer_instances,
@@ -258,14 +263,21 @@ impl Shared<'_> {
             }
             Entrypoint::Command { .. } | Entrypoint::Unusable(_) => Signature::from_shapes(What::Argument, []),
         };
-        let world = World::new(&self.entry.name, &settings, &self.host.inner);
-        let mut plan = self.plan(&settings, world.as_ref().map_err(Error::clone));
+        let world = World::new(&self.entry.name, &settings, &self.host.inner).map(Arc::new);
+        // It is entered for no class: of `build` it needs what is at the root, where it stands itself.
+        let (builds, build) = match self.builds.iter().any(|(export, _)| export.is_none()) {
+            true => (self.builds.clone(), self.build(&self.entry.name, &settings, &world)?),
+            false => (Arc::default(), None),
+        };
+        let mut plan = Plan { builds, ..self.plan(&settings, world.as_deref().map_err(Error::clone)) };
         if let Entrypoint::Main(main) = &entrypoint {
             plan.methods.push(Arc::new(main.clone()));
         }
         let (component, entrypoint) = (self.entry.name.clone(), Arc::new(entrypoint));
-        let code = self.code.clone();
-        Ok(EntrypointInner { component, entrypoint, arguments, settings, plan, code, _world: world.ok() })
+        let (plan, code, made) = (Arc::new(plan), self.code.clone(), OnceCell::new());
+        let prepared = Arc::new(Prepared { plan, code, build, made });
+        let (peers, world) = (self.peers(), world.ok());
+        Ok(EntrypointInner { component, entrypoint, arguments, settings, prepared, peers, _world: world })
     }
 
     /// The run of `build` for a class; that of another class if it sees the same of the world.
@@ -304,6 +316,11 @@ impl Shared<'_> {
         });
         made.push((seen, build.clone()));
         Ok(Some(build))
+    }
+
+    /// The way from instances to other classes.
+    fn peers(&self) -> Arc<Way> {
+        Arc::new(Way { host: Arc::downgrade(&self.host.inner), siblings: Arc::downgrade(self.siblings) })
     }
 
     /// The plan of an instance that is entered for no class.
