@@ -13,6 +13,7 @@ mod context;
 mod inspect;
 mod interrupts;
 mod listing;
+mod new;
 mod options;
 mod prepare;
 mod progress;
@@ -80,6 +81,7 @@ fn runtime(verb: &Verb) -> std::io::Result<tokio::runtime::Runtime> {
 
 async fn verb(cli: Cli) -> Outcome {
     match cli.verb {
+        Verb::New(args) => new::new(&args),
         Verb::Inspect(args) => inspect::inspect(args).await,
         Verb::Run(args) => run::run(args).await,
         Verb::Serve(args) => serve::serve(args).await,

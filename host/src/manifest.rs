@@ -38,6 +38,9 @@ pub(crate) use address::{AddressKind, HostName, canonical};
 #[cfg(feature = "http")]
 pub(crate) use class::Cors;
 pub(crate) use class::{ClassSection, EnvValue, FileEntry, MinInstances, MountEntry, SnapshotMode};
+pub(crate) use names::Name;
+#[cfg(feature = "cli")]
+pub(crate) use names::check_name;
 pub(crate) use outbound::{Destination, Scheme};
 pub(crate) use problem::ManifestError;
 pub use resolver::{Origin, Setting};

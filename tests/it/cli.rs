@@ -153,13 +153,16 @@ fn help_of_a_target_is_its_own() {
 
 #[test]
 fn every_verb_has_help_and_an_unknown_one_is_told_the_nearest() {
-    for verb in ["inspect", "run", "call", "ps", "build", "completions"] {
+    for verb in ["new", "inspect", "run", "call", "ps", "build", "completions"] {
         assert!(wasmhost(&[verb, "--help"]).ok().contains("Usage: wasmhost"), "{verb}");
         assert!(wasmhost(&["--help"]).ok().contains(verb));
     }
     fails(&["inspekt"], 2, &["inspect"]);
     fails(&["run", "--rwa"], 2, &["--rwa"]);
-    assert!(wasmhost(&["completions", "bash"]).ok().contains("wasmhost"));
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = wasmhost(&["completions", shell]).ok();
+        assert!(script.contains("wasmhost") && script.contains("expose-methods"), "{shell}");
+    }
     assert!(wasmhost(&["--version"]).ok().starts_with("wasmhost 0."));
 }
 

@@ -15,6 +15,7 @@ mod lifecycle;
 mod limits;
 mod mutants;
 mod nested;
+mod new;
 mod outbound;
 mod pools;
 mod serve;

@@ -76,7 +76,7 @@ async fn a_method_calls_another_pool_and_gets_its_answer() {
 #[tokio::test]
 async fn what_goes_wrong_is_told_by_its_kind() {
     let host = TestHost::new();
-    let app = load(&host, "calls", "").await;
+    let app = load(&host, "calls", "allow-calls = [\"listed\"]").await;
     let a = caller(&app, "a");
     let cases = [
         (
@@ -92,7 +92,11 @@ async fn what_goes_wrong_is_told_by_its_kind() {
         (step("caller", "echo", &json!({}), &json!(["x"])), "bad-request: missing parameter `name` (a string)"),
         (
             step("else/caller", "echo", &json!({}), &json!(["x"])),
-            "not-found: there is no app `else`; there are no apps",
+            "forbidden: the app `calls` may not call the app `else` from here; the setting is the calling class's `allow-calls`",
+        ),
+        (
+            step("listed/caller", "echo", &json!({}), &json!(["x"])),
+            "not-found: there is no app `listed`; there are no apps",
         ),
         (
             own("b", "refuse", &json!(["not now"])),
@@ -133,7 +137,7 @@ async fn a_nested_call_has_no_more_time_than_its_caller() {
     let host = TestHost::new();
     let settings = "timeout = \"60s\"";
     let app = load(&host, "calls-async", settings).await;
-    let slow = load(&host, "calls", "timeout = \"2s\"").await;
+    let slow = load(&host, "calls", "timeout = \"2s\"\nallow-calls = [\"calls-async\"]").await;
     host.host.publish(&slow);
     host.host.publish(&app);
     // Two seconds of the caller, sixty of the one it calls.
@@ -192,7 +196,7 @@ async fn depth_and_width_are_bounded_by_settings() {
     assert!(error.contains("too-large: calls stand 3 deep already"), "{error}");
     assert!(error.contains("`max-call-depth`"), "{error}");
 
-    let wide = load(&host, "calls-async", "").await;
+    let wide = load(&host, "calls-async", "allow-calls = [\"calls\"]").await;
     // They end by their own limit, so that all are there when the last one comes.
     host.host.publish(&load(&host, "calls", "timeout = \"500ms\"").await);
     let forever = step("calls/caller", "forever", &json!(["b"]), &json!([]));

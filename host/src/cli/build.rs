@@ -16,6 +16,9 @@ use crate::service::Source;
 /// How long a build may take in silence. Compilers that have nothing to do say so at length.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// The exit code of a shell that has not found a program.
+const NOT_FOUND: i32 = 127;
+
 pub(super) async fn build_verb(args: BuildArgs) -> Outcome {
     let source = context::source(&args.source.to_string_lossy())?;
     if source.build_commands().next().is_none() {
@@ -65,7 +68,10 @@ pub(super) async fn build(source: &Source) -> Result<(), Error> {
             Ok(status) if status.success() => {}
             Ok(status) => {
                 output.release();
-                return Err(failed(format!("failed ({status})")));
+                return Err(failed(match output.missing().filter(|_| status.code() == Some(NOT_FOUND)) {
+                    Some(program) => format!("needs `{program}`, which is not installed or not on the `PATH`"),
+                    None => format!("failed ({status})"),
+                }));
             }
             Err(error) => return Err(failed(format!("could not be waited for ({error})"))),
         }
@@ -82,32 +88,44 @@ async fn forward(stream: Option<impl AsyncRead + Unpin>, output: &HeldBack) {
 }
 
 /// Lines that are printed only once there is a reason to.
-struct HeldBack(Mutex<Lines>);
+#[derive(Default)]
+struct HeldBack {
+    lines: Mutex<Lines>,
+    /// The last program that a shell said it had not found.
+    missing: Mutex<Option<String>>,
+}
 
 enum Lines {
     Held(Vec<String>),
     Through,
 }
 
-impl Default for HeldBack {
+impl Default for Lines {
     fn default() -> Self {
-        Self(Mutex::new(Lines::Held(Vec::new())))
+        Self::Held(Vec::new())
     }
 }
 
 impl HeldBack {
     fn line(&self, line: String) {
-        match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(program) = not_found(&line) {
+            *self.missing.lock().unwrap_or_else(PoisonError::into_inner) = Some(program.to_owned());
+        }
+        match &mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner) {
             Lines::Held(lines) => lines.push(line),
             Lines::Through => say(&line),
         }
     }
 
     fn release(&self) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if let Lines::Held(held) = std::mem::replace(&mut *lines, Lines::Through) {
             held.iter().for_each(|line| say(line));
         }
+    }
+
+    fn missing(&self) -> Option<String> {
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn release_after(&self, heading: &str, silence: Duration) -> std::convert::Infallible {
@@ -115,5 +133,34 @@ impl HeldBack {
         say(heading);
         self.release();
         std::future::pending().await
+    }
+}
+
+/// The program that this line of a shell, or of `env`, says is not there.
+fn not_found(line: &str) -> Option<&str> {
+    let before = line.strip_suffix(": command not found").or_else(|| line.strip_suffix(": not found"));
+    let before = before.or_else(|| line.strip_prefix("env: ")?.strip_suffix(": No such file or directory"))?;
+    let program = before.rsplit(": ").next()?.trim_matches(['\'', '‘', '’']);
+    (!program.is_empty() && !program.contains(' ')).then_some(program)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_shells_say_of_a_program_that_is_missing_is_understood() {
+        for (line, program) in [
+            ("sh: 1: componentize-py: not found", Some("componentize-py")),
+            ("sh: line 1: npm: command not found", Some("npm")),
+            ("sh: cargo: not found", Some("cargo")),
+            ("env: ‘node’: No such file or directory", Some("node")),
+            ("env: node: No such file or directory", Some("node")),
+            ("error: package `x` in the registry: not found", None),
+            ("app.py: No such file or directory", None),
+            ("not found", None),
+        ] {
+            assert_eq!(not_found(line), program, "{line}");
+        }
     }
 }

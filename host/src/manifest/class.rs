@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::count::Count;
+use super::names::Name;
 use super::outbound::{Destination, WebOrigin};
 use super::paths::GuestPath;
 use super::route::Route;
@@ -87,6 +88,8 @@ pub(crate) struct ClassSection {
     /// name may lead into private networks; only `localhost` and a loopback address lead to this machine, and nothing leads
     /// to link-local addresses. Without it, nowhere.
     pub(crate) allow_outbound: Option<Vec<Destination>>,
+    /// The apps of this host whose methods the guest may call, beside those of its own app. Without it, none.
+    pub(crate) allow_calls: Option<Vec<Name>>,
     /// Defaults of the class's parameters, by name.
     pub(crate) parameters: Option<BTreeMap<String, serde_json::Value>>,
     /// Reuses instances of a class that has no hooks.

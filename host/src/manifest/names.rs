@@ -9,6 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
 
 use super::problem::brief;
 use super::read::deserialize_from_str;
@@ -22,8 +23,8 @@ const NAME_PATTERN: &str = "^(?=.{1,30}$)[a-z][a-z0-9]*(-[a-z0-9]+)*$";
 const CLASS_KEY_PATTERN: &str = "^((?=.{1,30}$)[a-z][a-z0-9]*(-[a-z0-9]+)*|[a-z][a-z0-9-]*:[a-z][a-z0-9-]*/[a-z][a-z0-9-]*(@[0-9][0-9A-Za-z.+-]*)?)$";
 
 /// The name of an app, a component or a class: lower-case words joined by single dashes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Name(pub(super) String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) struct Name(pub(super) String);
 
 /// What a class is addressed by in a manifest: its name, or the full name of its interface.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,6 +104,12 @@ fn is_kebab(text: &str) -> bool {
         && text
             .split('-')
             .all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+}
+
+impl Name {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl FromStr for Name {

@@ -14,6 +14,7 @@ use super::class::{
     ClassSection, Concurrency, Cors, EnvValue, FileEntry, InstanceBytes, MaxCalls, MaxInstances, MaxList, MaxWaiting,
     MinInstances, MountEntry, SnapshotMode, SpareInstances,
 };
+use super::names::Name;
 use super::outbound::Destination;
 use super::problem::ManifestError;
 use super::resolver::{Origin, Resolver, Setting};
@@ -69,6 +70,8 @@ pub(crate) struct ClassSettings {
     pub(crate) mounts: Vec<MountEntry>,
     /// Where the guest may connect to; nowhere by default.
     pub(crate) allow_outbound: Vec<Destination>,
+    /// The other apps whose methods the guest may call; none by default.
+    pub(crate) allow_calls: Vec<Name>,
     /// Defaults of parameters, not yet compared with their types; none by default.
     pub(crate) parameters: BTreeMap<String, Value>,
     /// Whether instances of a class without hooks are reused; not by default.
@@ -155,6 +158,7 @@ impl ClassSettings {
             files: from.value("files", |class| class.files.clone(), Vec::new()),
             mounts: from.value("mounts", |class| class.mounts.clone(), Vec::new()),
             allow_outbound: from.value("allow-outbound", |class| class.allow_outbound.clone(), Vec::new()),
+            allow_calls: from.value("allow-calls", |class| class.allow_calls.clone(), Vec::new()),
             parameters: from.table("parameters", |class| class.parameters.as_ref()),
             reuse: from.value("reuse", |class| class.reuse, false),
             tmp_bytes: from.optional("tmp", |class| class.tmp).map(InstanceBytes::bytes),

@@ -43,6 +43,7 @@ env = { GREETING = "hi", DATABASE_URI = { from = "DATABASE_URI" } }   # from: th
 files  = [{ source = "model.bin", path = "/data/model.bin" }]         # travel with the app; read-only
 mounts = [{ host = "out", path = "/out", write = true }]              # only under a directory given by --allow-mount
 allow-outbound = ["https://api.example.com", "tcp://db.internal:5432"]   # default: nothing
+allow-calls = ["other-app"]                # default: its own app alone
 parameters = { bar = 10 }                  # defaults
 reuse = true                               # warm reuse for a class without hooks (§2)
 tmp = "64MiB"                              # a private, bounded /tmp; default: none
@@ -114,6 +115,7 @@ fn the_documented_example_parses_in_full() {
     assert_eq!(settings.mounts[0].host, PathBuf::from("apps/my-app/out"));
     assert!(settings.mounts[0].write);
     assert_eq!(settings.allow_outbound[1].port, 5432);
+    assert_eq!(settings.allow_calls.len(), 1);
     assert_eq!(settings.parameters["bar"], json!(10));
     assert_eq!(settings.tmp_bytes, Some(64 << 20));
     assert!(matches!(&settings.cors, Some(Cors::Origins(list)) if list.len() == 1));

@@ -18,6 +18,7 @@ use super::answer::Asker;
 use super::class::{Class, Method};
 use super::siblings::Siblings;
 use crate::error::{Error, ErrorKind, Result};
+use crate::manifest::Name;
 use crate::pool::{Caller, Nested};
 use crate::state::{Frame, Peers, Pending, Request};
 use crate::values::{Value, json};
@@ -26,6 +27,8 @@ use crate::values::{Value, json};
 pub(super) struct Way {
     pub(super) host: Weak<HostInner>,
     pub(super) siblings: Weak<Siblings>,
+    /// Other apps that may be called.
+    pub(super) allowed: Vec<Name>,
 }
 
 impl Peers for Way {
@@ -45,7 +48,7 @@ impl Way {
     fn begin(&self, frame: &Frame, request: Request) -> Result<crate::drain::Task<Result<String>>> {
         let gone = || Error::new(ErrorKind::Draining, "the app of the calling guest is gone");
         let host = self.host.upgrade().ok_or_else(gone)?;
-        let class = self.siblings.upgrade().ok_or_else(gone)?.find(&request.class)?;
+        let class = self.siblings.upgrade().ok_or_else(gone)?.find(&request.class, &self.allowed)?;
         let caller = Caller { number: frame.number, depth: frame.depth, pool: frame.pool };
         let nested = host.waits.begin(&caller, host.next_call())?;
         let deadline = frame.deadline;

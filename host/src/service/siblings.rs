@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock, Weak};
 use super::app::unknown;
 use super::class::{Class, ClassInner};
 use super::published::Published;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::manifest::Name;
 
 /// The classes of one version of an app, once it is loaded.
 pub(super) struct Siblings {
@@ -28,12 +29,12 @@ impl Siblings {
         self.classes.get_or_init(|| classes.iter().map(|class| class.inner.clone()).collect());
     }
 
-    /// The class that one of them means by `name`: one of its own app, or `APP/CLASS` of another one that is served.
+    /// The class that one of them means by `name`: one of its own app, or `APP/CLASS` of another one that is served and `allowed`.
     ///
     /// # Errors
     ///
-    /// `not-found`, naming the nearest classes or apps.
-    pub(super) fn find(self: &Arc<Self>, name: &str) -> Result<Class> {
+    /// `not-found`, naming the nearest classes or apps; `forbidden` for an app that is not allowed.
+    pub(super) fn find(self: &Arc<Self>, name: &str, allowed: &[Name]) -> Result<Class> {
         let Some((app, class)) = name.split_once('/') else { return self.own(name) };
         // The full name of an interface has a slash as well.
         if let Ok(class) = self.own(name) {
@@ -41,6 +42,16 @@ impl Siblings {
         }
         if app == self.app {
             return self.own(class);
+        }
+        // Before it is looked for: who may not call an app need not know whether it is there.
+        if !allowed.iter().any(|allowed| allowed.as_str() == app) {
+            let listed: Vec<_> = allowed.iter().map(Name::as_str).collect();
+            let message = format!(
+                "the app `{}` may not call the app `{app}` from here; the setting is the calling class's `allow-calls`",
+                self.app
+            );
+            let listed = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
+            return Err(Error::new(ErrorKind::Forbidden, message).with_limit("allow-calls", listed));
         }
         let published = self.published.upgrade().ok_or_else(|| Error::not_found(format!("there is no app `{app}`")))?;
         published.app(app)?.class(class)

@@ -50,6 +50,7 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("snapshot", Kind::OneOf(&["build", "enter", "off"])),
     ("env", Kind::Env),
     ("allow-outbound", Kind::Texts),
+    ("allow-calls", Kind::Texts),
     ("reuse", Kind::Bool),
     ("tmp", Kind::Size),
     ("max-list", Kind::Count),

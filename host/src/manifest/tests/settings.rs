@@ -99,6 +99,7 @@ fn what_nobody_sets_has_the_documented_default() {
             "files=[]",
             "mounts=[]",
             "allow-outbound=[]",
+            "allow-calls=[]",
             "reuse=false",
             "tmp=none",
             "max-list=1000000",

@@ -238,7 +238,7 @@ impl Shared<'_> {
             .with_limit("concurrency", "1"));
         }
         let host = &self.host.inner;
-        let names = (app, class, self.peers());
+        let names = (app, class, self.peers(settings));
         let keeper = ClassKeeper::new(host, prepared, names, parameters.clone(), settings.concurrency);
         let pool_settings = pool::Settings {
             limits: pool::Limits {
@@ -276,7 +276,7 @@ impl Shared<'_> {
         let (component, entrypoint) = (self.entry.name.clone(), Arc::new(entrypoint));
         let (plan, code, made) = (Arc::new(plan), self.code.clone(), OnceCell::new());
         let prepared = Arc::new(Prepared { plan, code, build, made });
-        let (peers, world) = (self.peers(), world.ok());
+        let (peers, world) = (self.peers(&settings), world.ok());
         Ok(EntrypointInner { component, entrypoint, arguments, settings, prepared, peers, _world: world })
     }
 
@@ -319,8 +319,12 @@ impl Shared<'_> {
     }
 
     /// The way from instances to other classes.
-    fn peers(&self) -> Arc<Way> {
-        Arc::new(Way { host: Arc::downgrade(&self.host.inner), siblings: Arc::downgrade(self.siblings) })
+    fn peers(&self, settings: &ClassSettings) -> Arc<Way> {
+        Arc::new(Way {
+            host: Arc::downgrade(&self.host.inner),
+            siblings: Arc::downgrade(self.siblings),
+            allowed: settings.allow_calls.clone(),
+        })
     }
 
     /// The plan of an instance that is entered for no class.
