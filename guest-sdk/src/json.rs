@@ -5,6 +5,7 @@
 //!
 //! [`Value`]: crate::Value
 
+pub(crate) mod base64;
 mod read;
 mod write;
 

@@ -48,6 +48,58 @@
 //!
 //! Built for `wasm32-wasip2` as a `cdylib`, this is a component with the classes `greeter` and `square`.
 //!
+//! # Calling other classes
+//!
+//! A class is called from others of its component by `call()` in its module. It takes parameters by their names, in any
+//! order, and then has the methods of the class. What has a default or is an `Option` may be left out; without the rest,
+//! or with one of them twice, it does not compile. Arguments without a default are the method's own, the others follow
+//! by their names.
+//!
+//! ```
+//! use wasmhost_guest::prelude::*;
+//!
+//! # mod app {
+//! # use wasmhost_guest::prelude::*;
+//! #[class]
+//! mod model {
+//!     pub struct Model {
+//!         name: String,
+//!         size: i64,
+//!     }
+//!
+//!     impl Model {
+//!         #[enter]
+//!         fn load(name: String, #[default(100)] size: i64) -> Self {
+//!             Self { name, size }
+//!         }
+//!
+//!         #[method]
+//!         fn generate(&self, prompt: String, #[default(1)] times: u32) -> Result<String> {
+//!             Ok(format!("{prompt} {} of {}", self.name, self.size).repeat(times as usize))
+//!         }
+//!     }
+//! }
+//!
+//! #[function]
+//! fn square(x: i64) -> i64 {
+//!     x * x
+//! }
+//!
+//! #[main]
+//! async fn main(foo: i64, bar: String) -> Result<String> {
+//!     let size = square::call(foo).await?;
+//!     let text = model::call().name("hedgehog").size(size).generate(bar).times(2).await?;
+//!     Ok(text)
+//! }
+//! # }
+//! # fn main() {}
+//! ```
+//!
+//! Each call runs in an instance of the pool that its parameters belong to. It is made when it is awaited, or by
+//! [`wait`](Call::wait) where nothing can be; many can be under way at once, and a dropped one is cancelled. Its error is a
+//! [`CallError`]. Classes of other components and other apps are called by their names: [`call`](fn@call). Who asks, and
+//! how long there is time for the answer, [`context`] knows.
+//!
 //! # What the host sees
 //!
 //! Names are spelled as in WIT, in lower case with dashes. Doc comments of the module, of functions, of their
@@ -115,7 +167,8 @@ pub use wasmhost_guest_macros::class;
 
 /// Makes a function a class with one method, both of its name.
 ///
-/// The attribute takes settings, as [`class`] does. Arguments may have defaults, and the function a route.
+/// The attribute takes settings, as [`class`] does. Arguments may have defaults, and the function a route. Others call it
+/// by `power::call(3).await?` or, where a default is not what they want, `power::call(3).exponent(3).await?`.
 ///
 /// ```
 /// use wasmhost_guest::prelude::*;
@@ -134,8 +187,8 @@ pub use wasmhost_guest_macros::function;
 /// long as it likes. Its arguments are those of the command line, its docs the command's help, and what it returns is
 /// printed. A component has at most one, beside classes or alone.
 ///
-/// The attribute takes the settings that matter to it: `memory`, `tmp`, `env`, `allow_outbound`, `build_timeout` and
-/// `max_list`.
+/// The attribute takes the settings that matter to it: `memory`, `tmp`, `env`, `allow_outbound`, `allow_calls`,
+/// `build_timeout` and `max_list`.
 ///
 /// ```
 /// # mod app {
@@ -170,7 +223,6 @@ mod error;
 mod failures;
 mod host;
 mod json;
-mod kept;
 mod lock;
 mod slot;
 mod value;
@@ -195,7 +247,6 @@ pub mod __private {
     pub use crate::error::text::{Failed, OfDisplay, OfError, OfOurs, Told};
     pub use crate::failures::Failures;
     pub use crate::json::{Case, Fields, Reader, Unread, Writer};
-    pub use crate::kept::Kept;
     pub use crate::lock::{Exclusive, Lock, Shared};
     pub use crate::slot::{Slot, Start, start};
     pub use crate::value::{Kind, field, nanoseconds};

@@ -1,41 +1,46 @@
-//! Where the state of an instance is, between `#[enter]` and the end.
+//! Where things are that stay for as long as an instance lives: its state, and what `#[build]` functions returned.
 
 use std::cell::Cell;
 
-/// A place for the state of an instance, in what guards it: [`Alone`](crate::__private::Alone) or
-/// [`Lock`](crate::__private::Lock).
+/// A place for one value that stays where it is: the state in what guards it, [`Alone`](crate::__private::Alone) or
+/// [`Lock`](crate::__private::Lock), or something that `build` made.
 ///
-/// An instance is entered once, so what is put here stays until its memory goes. It is leaked for that: a place without
-/// anything to drop costs a call no check of whether it is still there.
+/// An instance is built and entered once, so what is put here stays until its memory goes, or is part of the snapshot
+/// that others start from. It is leaked for that: a place without anything to drop costs a call no check of whether it
+/// is still there.
 #[derive(Debug)]
-pub struct Slot<G: 'static>(Cell<Option<&'static G>>);
+pub struct Slot<T: 'static> {
+    value: Cell<Option<&'static T>>,
+    /// What the host does first, so that a value is there.
+    order: &'static str,
+}
 
-impl<G> Slot<G> {
-    /// Makes an empty place.
+impl<T> Slot<T> {
+    /// Makes an empty place for the state.
     #[must_use]
-    pub const fn new() -> Self {
-        Self(Cell::new(None))
+    pub const fn of_state() -> Self {
+        Self { value: Cell::new(None), order: "the host enters an instance before it calls it" }
     }
 
-    /// Puts the state into its place.
-    pub fn put(&self, guarded: G) {
-        self.0.set(Some(Box::leak(Box::new(guarded))));
+    /// Makes an empty place for what `build` makes.
+    #[must_use]
+    pub const fn of_build() -> Self {
+        Self { value: Cell::new(None), order: "the host runs `build` before it enters an instance" }
     }
 
-    /// Returns the guarded state.
+    /// Puts a value into its place.
+    pub fn put(&self, value: T) {
+        self.value.set(Some(Box::leak(Box::new(value))));
+    }
+
+    /// Lends the value.
     ///
     /// # Panics
     ///
     /// If there is none.
     #[must_use]
-    pub fn get(&self) -> &'static G {
-        self.0.get().expect("the host enters an instance before it calls it")
-    }
-}
-
-impl<G> Default for Slot<G> {
-    fn default() -> Self {
-        Self::new()
+    pub fn get(&self) -> &'static T {
+        self.value.get().expect(self.order)
     }
 }
 

@@ -98,7 +98,65 @@ pub fn field<T: Value>(read: Option<T>, name: &str, json: &Reader<'_>) -> Result
 
 #[cfg(test)]
 mod tests {
+    use wasmhost_guest_macros::Value;
+
     use super::*;
+
+    #[derive(Value, Debug, PartialEq)]
+    struct Person {
+        nick_name: String,
+        age: Option<u8>,
+        r#type: Kind,
+    }
+
+    #[derive(Value, Debug, PartialEq)]
+    enum Kind {
+        Nothing,
+        LightBlue(Option<u8>),
+        Several(u8, String),
+    }
+
+    #[derive(Value, Debug, PartialEq)]
+    struct Octet(u8);
+
+    #[derive(Value, Debug, PartialEq)]
+    struct Perhaps(Option<u8>);
+
+    #[track_caller]
+    fn both_ways<T: Value + PartialEq + std::fmt::Debug>(value: T, json: &str) {
+        assert_eq!(Writer::text(&value), json);
+        assert_eq!(Reader::text::<T>(json), Ok(value));
+    }
+
+    fn ann(age: Option<u8>) -> Person {
+        Person { nick_name: "Ann".to_owned(), age, r#type: Kind::Nothing }
+    }
+
+    #[test]
+    fn a_struct_is_an_object_by_its_names_in_wit() {
+        both_ways(ann(None), r#"{"nick-name":"Ann","age":null,"type":"nothing"}"#);
+        let newer = r#"{ "type": "nothing", "more": [{}], "nick-name": "Ann" }"#;
+        assert_eq!(Reader::text(newer), Ok(ann(None)));
+        let error = Reader::text::<Person>(r#"{"age":7,"type":"nothing"}"#).unwrap_err();
+        assert_eq!(error.to_string(), "the field `nick-name` is expected at byte 26");
+    }
+
+    #[test]
+    fn an_enum_is_the_name_of_its_case_or_an_object_with_it() {
+        both_ways(Kind::Nothing, r#""nothing""#);
+        both_ways(Kind::LightBlue(None), r#"{"light-blue":null}"#);
+        both_ways(vec![Kind::Several(1, "a".to_owned())], r#"[{"several":[1,"a"]}]"#);
+        for bad in [r#""blue""#, r#""several""#, r#"{"light-blue":1,"nothing":null}"#, "{}", "null"] {
+            assert!(Reader::text::<Kind>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_newtype_is_what_is_in_it() {
+        both_ways(Octet(7), "7");
+        both_ways(vec![Octet(104), Octet(105)], "\"aGk=\"");
+        both_ways(Some(Perhaps(None)), r#"{"some":null}"#);
+    }
 
     #[test]
     fn a_duration_is_nanoseconds() {

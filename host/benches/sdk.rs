@@ -86,7 +86,7 @@ struct Plan {
 impl Plan {
     fn of(goals: &Goals) -> Self {
         match goals.are_measured() {
-            true => Self { rounds: 101, span: Duration::from_millis(10) },
+            true => Self { rounds: 401, span: Duration::from_millis(5) },
             false => Self { rounds: 2, span: Duration::ZERO },
         }
     }

@@ -40,6 +40,28 @@ pub fn run(guest: &str, target: &str, options: &[&str]) -> Ran {
     Ran { result, stderr }
 }
 
+/// What one run of an entrypoint left.
+#[derive(Debug)]
+pub struct RanMain {
+    /// What it printed, and its result.
+    pub stdout: String,
+    /// What was said of it.
+    pub stderr: String,
+    /// The exit code.
+    pub code: Option<i32>,
+}
+
+/// Runs the entrypoint of a guest.
+///
+/// # Panics
+///
+/// As [`run`].
+#[must_use]
+pub fn run_main(guest: &str, options: &[&str]) -> RanMain {
+    let output = program("run").arg(component(guest)).args(options).output().expect("the program can be run");
+    RanMain { stdout: text(&output.stdout), stderr: text(&output.stderr), code: output.status.code() }
+}
+
 /// What `inspect` says of a guest.
 ///
 /// # Panics

@@ -13,7 +13,8 @@ fn person() -> Json {
 /// Calls a method that returns its argument.
 fn echo(method: &str, value: &Json) {
     // On the shell, bytes are a list of numbers.
-    let text = if method == "bytes" { "[104, 101, 108, 108, 111]".to_owned() } else { value.to_string() };
+    let is_bytes = method.ends_with("bytes") || method.ends_with("small");
+    let text = if is_bytes { "[104, 101, 108, 108, 111]".to_owned() } else { value.to_string() };
     let ran = run("types", method, &["--value", &text]);
     assert_eq!(ran.result.as_ref(), Ok(value), "{method}: {}", ran.stderr);
 }
@@ -81,4 +82,41 @@ fn an_async_method_takes_and_returns_the_same() {
 #[test]
 fn a_default_holds_where_nothing_is_given() {
     assert_eq!(run("types", "duration", &[]).result, Ok(json!(90_000_000_000_u64)));
+}
+
+#[test]
+fn a_call_takes_and_returns_each_type_as_the_host_has_it() {
+    echo("through-echo-person", &person());
+    let job = json!({ "id": 9, "type": "bad", "every": null, "owner": person(), "by-name": { "x": 3 } });
+    echo("through-echo-job", &job);
+    for value in [json!({ "http-error": 404 }), json!({ "move": [1, -2] }), json!({ "late": 77 })] {
+        echo("through-echo-failure", &value);
+    }
+    echo("through-echo-mood", &json!(["good", "bad"]));
+    echo("through-bytes", &json!("aGVsbG8="));
+    echo("through-small", &json!("aGVsbG8="));
+    echo("through-tuple", &json!([1, 2, "green"]));
+    echo("through-tree", &json!({ "a \"b\"": 2, "ö": 1 }));
+    echo("through-hash", &json!([[1, 2]]));
+    let text = "a \"quoted\" line\nand \u{1} a \u{1d11e}";
+    assert_eq!(run("types", "through-text", &["--value", text]).result, Ok(json!(text)));
+    echo("through-floats", &json!([0.1, -1.5, 16777216.0]));
+    assert_eq!(run("types", "through-numbers", &[]).result, Ok(json!(true)));
+    assert_eq!(run("types", "through-duration", &["--value", "5"]).result, Ok(json!([5, 90_000_000_000_u64])));
+    let ran = run("types", "through-later", &["--value", &person().to_string(), "--color", "green"]);
+    assert_eq!(ran.result, Ok(json!([person(), "green"])));
+}
+
+#[test]
+fn a_call_keeps_options_and_results_apart() {
+    for (method, value) in [
+        ("through-nested", json!({ "some": null })),
+        ("through-nested", json!({ "some": 3 })),
+        ("through-nested", json!(null)),
+        ("through-results", json!({ "err": "bad" })),
+        ("through-results", json!({ "ok": 4 })),
+    ] {
+        let ran = run("types", method, &["--value", &value.to_string()]);
+        assert_eq!(ran.result, Ok(json!([value])), "{method}");
+    }
 }

@@ -100,14 +100,14 @@ impl Glue<'_> {
             let guard = self.guard();
             quote! {
                 static STATE: ::wasmhost_guest::__private::Slot<#guard<super::#state>> =
-                    const { ::wasmhost_guest::__private::Slot::new() };
+                    const { ::wasmhost_guest::__private::Slot::of_state() };
             }
         });
         let built = self.kept().map(|(name, ty)| {
             let ty = from_within(ty);
             quote! {
-                static #name: ::wasmhost_guest::__private::Kept<#ty> =
-                    const { ::wasmhost_guest::__private::Kept::new() };
+                static #name: ::wasmhost_guest::__private::Slot<#ty> =
+                    const { ::wasmhost_guest::__private::Slot::of_build() };
             }
         });
         let statics: TokenStream = state.into_iter().chain(built).collect();

@@ -7,7 +7,8 @@ use super::{Answer, Call, CallError};
 use crate::json::{Fields, Writer};
 use crate::value::Value;
 
-/// Names a class to call: one of this app, or `"other-app/my-class"` of another one that the host serves.
+/// Names a class to call: one of this app, or `"other-app/my-class"` of another one that the host serves and that the
+/// setting `allow_calls` names.
 ///
 /// For classes of this component there is `my_class::call()`, which knows their parameters, methods and types. Here all
 /// of that is checked when the call is made. Names are spelled as in WIT, and `_` is as good as `-`.

@@ -28,6 +28,7 @@ impl<E> CallError<E> {
     pub(super) fn failed(class: &str, method: &str, failure: Failure) -> Self {
         let Failure { kind, message, value } = failure;
         let kind = CallErrorKind::of(&kind);
+        let value = value.filter(|_| kind == CallErrorKind::ReturnedError);
         // A text is told as the method wrote it; inside of messages of messages its quotes would grow.
         let text = value.as_deref().and_then(|value| Reader::text::<String>(value).ok());
         let message = text.map_or(message, |text| format!("{class}.{method}: {text}"));
@@ -162,6 +163,7 @@ mod tests {
         assert_eq!(failed::<u8>("returned-error", Some("-7")).returned(), None);
         assert_eq!(failed::<()>("returned-error", Some("null")).returned(), Some(()));
         assert_eq!(failed::<()>("trapped", None).returned(), None);
+        assert_eq!(failed::<String>("enter-failed", Some("\"no\"")).message(), "as the host says");
     }
 
     #[test]

@@ -91,11 +91,7 @@ impl<'a> Reader<'a> {
     /// Takes the characters of a number, or nothing.
     pub fn digits(&mut self) -> &'a str {
         self.peek();
-        let rest = &self.text[self.at..];
-        let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
-        let length = rest.bytes().take_while(is_part).count();
-        self.at += length;
-        &rest[..length]
+        self.take_while(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'))
     }
 
     /// Whether a string comes next.
@@ -110,10 +106,8 @@ impl<'a> Reader<'a> {
     /// If there is none.
     pub fn string(&mut self) -> Result<Cow<'a, str>, Unread> {
         self.byte(b'"', "a string")?;
-        let start = self.at;
-        let plain = |rest: &str| rest.bytes().take_while(|byte| !matches!(byte, b'"' | b'\\')).count();
-        self.at += plain(&self.text[start..]);
-        let mut text = Cow::Borrowed(&self.text[start..self.at]);
+        let is_plain = |byte: &u8| !matches!(byte, b'"' | b'\\');
+        let mut text = Cow::Borrowed(self.take_while(is_plain));
         loop {
             match self.text.as_bytes().get(self.at) {
                 Some(b'"') => {
@@ -123,11 +117,9 @@ impl<'a> Reader<'a> {
                 Some(b'\\') => {
                     self.at += 1;
                     let c = self.escaped()?;
-                    let more = plain(&self.text[self.at..]);
                     let owned = text.to_mut();
                     owned.push(c);
-                    owned.push_str(&self.text[self.at..self.at + more]);
-                    self.at += more;
+                    owned.push_str(self.take_while(is_plain));
                 }
                 _ => return Err(self.unread("the end of a string")),
             }
@@ -231,7 +223,7 @@ impl<'a> Reader<'a> {
                 }
                 Some(b',' | b':') if depth > 0 => self.at += 1,
                 Some(b'a'..=b'z') => {
-                    self.at += self.text[self.at..].bytes().take_while(u8::is_ascii_lowercase).count();
+                    self.take_while(u8::is_ascii_lowercase);
                 }
                 Some(_) if !self.digits().is_empty() => {}
                 _ => return Err(self.unread("a value")),
@@ -244,9 +236,22 @@ impl<'a> Reader<'a> {
 
     /// The next byte that is no space; it stays.
     fn peek(&mut self) -> Option<u8> {
-        let rest = self.text[self.at..].bytes();
-        self.at += rest.take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
+        self.take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
         self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// Takes bytes for as long as they are of a kind.
+    fn take_while(&mut self, is_of_kind: impl Fn(&u8) -> bool) -> &'a str {
+        let rest = self.rest();
+        let length = rest.bytes().take_while(is_of_kind).count();
+        self.at += length;
+        rest.get(..length).unwrap_or_default()
+    }
+
+    /// All that comes. Like others here it slices by `get`: a message that quotes a text at a wrong place would be part of
+    /// every component that calls.
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
     }
 
     /// Takes a sign, if it comes next.
@@ -262,7 +267,7 @@ impl<'a> Reader<'a> {
 
     fn word(&mut self, word: &str) -> bool {
         self.peek();
-        let is_next = self.text[self.at..].starts_with(word);
+        let is_next = self.rest().starts_with(word);
         self.at += if is_next { word.len() } else { 0 };
         is_next
     }
@@ -293,7 +298,7 @@ impl<'a> Reader<'a> {
         if !(0xd800..0xdc00).contains(&first) {
             return char::from_u32(first).ok_or_else(|| self.unread("a character"));
         }
-        if !self.text[self.at..].starts_with("\\u") {
+        if !self.rest().starts_with("\\u") {
             return Err(self.unread("the second half of a character"));
         }
         self.at += 2;

@@ -30,7 +30,8 @@ impl Writer {
 
     /// Adds what is shown as JSON writes it: numbers.
     pub fn shown(&mut self, value: impl Display) {
-        write!(self.0, "{value}").expect("a `String` takes all that is written to it");
+        // A `String` takes all that is written to it.
+        let _ = write!(self.0, "{value}");
     }
 
     /// Adds a string.
@@ -42,7 +43,10 @@ impl Writer {
                 '\\' => self.0.push_str("\\\\"),
                 '\n' => self.0.push_str("\\n"),
                 c if c < ' ' => {
-                    write!(self.0, "\\u{:04x}", u32::from(c)).expect("a `String` takes all that is written to it");
+                    self.0.push_str("\\u00");
+                    let digit = |half: u32| char::from_digit(half, 16).unwrap_or('0');
+                    self.0.push(digit(u32::from(c) >> 4));
+                    self.0.push(digit(u32::from(c) & 0xf));
                 }
                 c => self.0.push(c),
             }

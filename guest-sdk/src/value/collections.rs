@@ -3,17 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-
 use super::{Kind, Value};
-use crate::json::{Reader, Unread, Writer};
+use crate::json::{Reader, Unread, Writer, base64};
 
 impl<T: Value> Value for Vec<T> {
     fn write_json(value: &Self, json: &mut Writer) {
         if T::KIND == Kind::Byte {
             let bytes: Vec<u8> = value.iter().map(T::to_byte).collect();
-            json.string(&BASE64.encode(bytes));
+            json.string(&base64::encode(&bytes));
         } else {
             json.list(value, T::write_json);
         }
@@ -22,7 +19,7 @@ impl<T: Value> Value for Vec<T> {
     fn read_json(json: &mut Reader<'_>) -> Result<Self, Unread> {
         if T::KIND == Kind::Byte {
             let text = json.string()?;
-            let bytes = BASE64.decode(&*text).ok();
+            let bytes = base64::decode(&text);
             let list = bytes.and_then(|bytes| bytes.into_iter().map(T::from_byte).collect());
             return list.ok_or_else(|| json.unread("a string of bytes in base64"));
         }

@@ -18,7 +18,7 @@ impl Glue<'_> {
             match &build.returns.ok {
                 Returned::Kept(_) => {
                     let kept = kept_name(build);
-                    quote!({ let made = #step; #kept.with(|kept| kept.put(made)); })
+                    quote!({ let made = #step; #kept.with(|slot| slot.put(made)); })
                 }
                 // A constructor that runs here, too, does so for what it leaves in files.
                 _ => quote!(#step;),
@@ -105,7 +105,7 @@ impl Glue<'_> {
                 let is_it =
                     |build: &&Function| matches!(&build.returns.ok, Returned::Kept(ty) if spelled(ty) == wanted);
                 let kept = self.class.builds().find(is_it).map(kept_name);
-                quote!(#kept.with(::wasmhost_guest::__private::Kept::get))
+                quote!(#kept.with(::wasmhost_guest::__private::Slot::get))
             }
         }
     }

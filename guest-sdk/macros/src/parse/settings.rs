@@ -59,7 +59,7 @@ const SETTINGS: &[(&str, Kind)] = &[
 ];
 
 /// Those of an entrypoint.
-const OF_MAIN: &[&str] = &["memory", "tmp", "env", "allow-outbound", "build-timeout", "max-list"];
+const OF_MAIN: &[&str] = &["memory", "tmp", "env", "allow-outbound", "allow-calls", "build-timeout", "max-list"];
 
 /// Settings of a manifest that a class has another way to give, or none.
 const ELSEWHERE: &[(&str, &str)] = &[

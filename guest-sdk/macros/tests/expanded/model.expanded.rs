@@ -81,9 +81,9 @@ world model-world {
         ::std::thread_local! {
             static STATE : ::wasmhost_guest::__private::Slot <
             ::wasmhost_guest::__private::Alone < super::Model >> = const {
-            ::wasmhost_guest::__private::Slot::new() }; static BUILT_DOWNLOAD :
-            ::wasmhost_guest::__private::Kept < Table > = const {
-            ::wasmhost_guest::__private::Kept::new() };
+            ::wasmhost_guest::__private::Slot::of_state() }; static BUILT_DOWNLOAD :
+            ::wasmhost_guest::__private::Slot < Table > = const {
+            ::wasmhost_guest::__private::Slot::of_build() };
         }
         struct __Class;
         impl bindings::Guest for __Class {
@@ -91,7 +91,7 @@ world model-world {
                 {
                     let made = super::Model::download()
                         .map_err(|error| ::wasmhost_guest::__text!(error))?;
-                    BUILT_DOWNLOAD.with(|kept| kept.put(made));
+                    BUILT_DOWNLOAD.with(|slot| slot.put(made));
                 }
                 ::core::result::Result::Ok(())
             }
@@ -100,7 +100,7 @@ world model-world {
                 size: i64,
             ) -> ::core::result::Result<(), ::std::string::String> {
                 let mut state = super::Model::load(
-                        BUILT_DOWNLOAD.with(::wasmhost_guest::__private::Kept::get),
+                        BUILT_DOWNLOAD.with(::wasmhost_guest::__private::Slot::get),
                         name,
                         size,
                     )

@@ -55,7 +55,7 @@ world shared-world {
         ::std::thread_local! {
             static STATE : ::wasmhost_guest::__private::Slot <
             ::wasmhost_guest::__private::Lock < super::Shared >> = const {
-            ::wasmhost_guest::__private::Slot::new() };
+            ::wasmhost_guest::__private::Slot::of_state() };
         }
         struct __Class;
         impl bindings::Guest for __Class {

@@ -1,4 +1,5 @@
-//! Serves the promises about types: each method returns its argument, and each type goes both ways.
+//! Serves the promises about types: each method returns its argument, and each type goes both ways; with `through`, by way
+//! of a call of the method without.
 
 use wasmhost_guest::prelude::*;
 
@@ -49,6 +50,10 @@ mod types {
 
     #[derive(Value)]
     pub struct Id(u64);
+
+    /// A list of it is bytes in JSON.
+    #[derive(Value)]
+    pub struct Octet(u8);
 
     /// Is converted, for the sake of its parts.
     #[derive(Value)]
@@ -136,6 +141,31 @@ mod types {
     }
 
     #[method]
+    fn text(value: String) -> String {
+        value
+    }
+
+    #[method]
+    fn floats(value: Vec<f32>) -> Vec<f32> {
+        value
+    }
+
+    #[method]
+    fn small(value: Vec<Octet>) -> Vec<Octet> {
+        value
+    }
+
+    #[method]
+    fn whole(value: i64) -> i64 {
+        value
+    }
+
+    #[method]
+    fn real(value: Vec<f64>) -> Vec<f64> {
+        value
+    }
+
+    #[method]
     fn r#loop(value: u8) -> u8 {
         value
     }
@@ -163,5 +193,91 @@ mod types {
     #[method]
     async fn later(value: Person, color: Color) -> Result<(Person, Color), Failure> {
         Ok((value, color))
+    }
+
+    #[method]
+    fn through_echo_person(value: Person) -> Result<Person> {
+        Ok(call().echo_person(value).wait()?)
+    }
+
+    #[method]
+    fn through_echo_job(value: Job) -> Result<Job> {
+        Ok(call().echo_job(value).wait()?)
+    }
+
+    #[method]
+    fn through_echo_failure(value: Failure) -> Result<Failure> {
+        Ok(call().echo_failure(value).wait()?)
+    }
+
+    #[method]
+    fn through_echo_mood(value: Vec<Mood>) -> Result<Vec<Mood>> {
+        Ok(call().echo_mood(value).wait()?)
+    }
+
+    #[method]
+    fn through_bytes(value: Bytes) -> Result<Bytes> {
+        Ok(call().bytes(value).wait()?)
+    }
+
+    #[method]
+    fn through_nested(value: Option<Option<u8>>) -> Result<(Option<Option<u8>>,)> {
+        Ok(call().nested().value(value).wait()?)
+    }
+
+    #[method]
+    fn through_results(value: Result<Id, Mood>) -> Result<(Result<Id, Mood>,)> {
+        Ok(call().results(value).wait()?)
+    }
+
+    #[method]
+    fn through_tuple(value: (u32, Duration, Color)) -> Result<(u32, Duration, Color)> {
+        Ok(call().tuple(value).wait()?)
+    }
+
+    #[method]
+    fn through_tree(value: BTreeMap<String, u32>) -> Result<BTreeMap<String, u32>> {
+        Ok(call().tree(value).wait()?)
+    }
+
+    #[method]
+    fn through_hash(value: HashMap<u32, Id>) -> Result<HashMap<u32, Id>> {
+        Ok(call().hash(value).wait()?)
+    }
+
+    #[method]
+    fn through_text(value: String) -> Result<String> {
+        Ok(call().text(value).wait()?)
+    }
+
+    #[method]
+    fn through_floats(value: Vec<f32>) -> Result<Vec<f32>> {
+        Ok(call().floats(value).wait()?)
+    }
+
+    #[method]
+    fn through_small(value: Vec<Octet>) -> Result<Vec<Octet>> {
+        Ok(call().small(value).wait()?)
+    }
+
+    #[method]
+    fn through_duration(value: Duration) -> Result<(Duration, Duration)> {
+        Ok((call().duration().value(value).wait()?, call().duration().wait()?))
+    }
+
+    #[method]
+    async fn through_later(value: Person, color: Color) -> Result<(Person, Color), String> {
+        call().later(value, color).await.map_err(|error| error.to_string())
+    }
+
+    /// The numbers that JSON has no way, or more than one way, to write.
+    #[method]
+    fn through_numbers() -> Result<bool> {
+        let whole = [i64::MIN, -1, 0, i64::MAX];
+        let back: Vec<i64> = whole.iter().map(|x| call().whole(*x).wait()).collect::<Result<_, _>>()?;
+        let real = vec![f64::MIN, -0.0, 5e-324, 0.1, 1e300, f64::MAX, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
+        let same = call().real(real.clone()).wait()?;
+        let is_same = |(a, b): (&f64, &f64)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+        Ok(back == whole && real.len() == same.len() && real.iter().zip(&same).all(is_same))
     }
 }
