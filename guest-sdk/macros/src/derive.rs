@@ -3,8 +3,10 @@
 //! A class's types are checked by the class, which knows more about them. It must not know classes.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote};
-use syn::{Data, DataEnum, DeriveInput, Fields, FieldsNamed, FieldsUnnamed, Variant};
+use quote::{format_ident, quote, quote_spanned};
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned as _;
+use syn::{Data, DataEnum, DeriveInput, Field, Fields, FieldsNamed, FieldsUnnamed, Token, Variant};
 
 use crate::names;
 use crate::parse;
@@ -17,10 +19,12 @@ pub(crate) fn value(item: &DeriveInput) -> TokenStream {
         return problems.into_errors();
     };
     let name = &item.ident;
+    // What a type is not, is said once, and where it stands.
+    let are_values = types(item).map(|ty| quote_spanned!(ty.span()=> #ty: ::wasmhost_guest::Value,));
     quote! {
         #[automatically_derived]
         #[allow(warnings, clippy::all, clippy::pedantic, clippy::restriction, reason = "it is generated")]
-        impl ::wasmhost_guest::Value for #name {
+        impl ::wasmhost_guest::Value for #name where #(#are_values)* {
             #constants
 
             fn write_json(value: &Self, json: &mut ::wasmhost_guest::__private::Writer) {
@@ -34,6 +38,16 @@ pub(crate) fn value(item: &DeriveInput) -> TokenStream {
             }
         }
     }
+}
+
+/// The types of all that is in a value.
+fn types(item: &DeriveInput) -> impl Iterator<Item = &syn::Type> {
+    let fields: Vec<_> = match &item.data {
+        Data::Struct(data) => data.fields.iter().collect(),
+        Data::Enum(data) => data.variants.iter().flat_map(|variant| &variant.fields).collect(),
+        Data::Union(_) => Vec::new(),
+    };
+    fields.into_iter().map(|field| &field.ty)
 }
 
 /// What a newtype takes over from its inner type, how to write a value, and how to read one.
@@ -88,8 +102,7 @@ impl Record {
     fn new(named: &FieldsNamed, problems: &mut Problems) -> Self {
         let fields: Vec<_> = named.named.iter().filter_map(|field| field.ident.clone()).collect();
         let names = fields.iter().map(|field| names::name(field, problems).wit).collect();
-        let parts = (0..fields.len()).map(|at| format_ident!("part_{at}")).collect();
-        Self { fields, names, parts }
+        Self { fields, names, parts: variables(&named.named) }
     }
 
     /// The pattern that puts the fields into their variables.
@@ -132,8 +145,7 @@ struct Tuple<'a> {
 
 impl<'a> Tuple<'a> {
     fn new(unnamed: &'a FieldsUnnamed) -> Self {
-        let names = (0..unnamed.unnamed.len()).map(|at| format_ident!("part_{at}")).collect();
-        Self { names, types: unnamed.unnamed.iter().map(|field| &field.ty).collect() }
+        Self { names: variables(&unnamed.unnamed), types: unnamed.unnamed.iter().map(|field| &field.ty).collect() }
     }
 
     /// Writes the values, which are variables of these names.
@@ -164,6 +176,11 @@ impl<'a> Tuple<'a> {
             }),
         }
     }
+}
+
+/// Variables for fields.
+fn variables(fields: &Punctuated<Field, Token![,]>) -> Vec<Ident> {
+    (0..fields.len()).map(|at| format_ident!("part_{at}")).collect()
 }
 
 fn newtype(inner: &syn::Type) -> [TokenStream; 3] {
