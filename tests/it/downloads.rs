@@ -108,7 +108,30 @@ async fn download_asks_once_and_each_instance_loads() {
 
 #[tokio::test]
 async fn stacked_downloads_as_build_and_loads_as_enter() {
+    downloads_once("stacked", "", &["loaded 2 weights"]).await;
+}
+
+#[tokio::test]
+async fn enter_becomes_build_where_the_manifest_says_so() {
     downloads_once("stacked", "hooks = { build = \"enter\" }", &["loaded 2 weights"]).await;
+}
+
+#[tokio::test]
+async fn stacked_downloads_once_for_a_hundred_instances() {
+    let (host, server) = (TestHost::with(|builder| builder.max_instances(100)), WebServer::start());
+    let class = model(&host, "stacked", &server, "/weights.txt", "").await.unwrap();
+    assert_eq!(server.asked(), 1, "once, when it was prepared");
+    let mut instances = Vec::new();
+    for _ in 0..100 {
+        let instance = class.bind(&()).unwrap().start().await.unwrap();
+        assert_eq!(instance.call::<_, i64>("predict", &("a great dinner",)).await.unwrap(), 3);
+        instances.push(instance);
+    }
+    assert_eq!(printed(&host).1, ["loaded 2 weights"; 100]);
+    for instance in instances {
+        instance.exit().await.unwrap();
+    }
+    assert_eq!(server.asked(), 1);
 }
 
 #[tokio::test]

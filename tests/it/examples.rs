@@ -1,5 +1,9 @@
 //! Every example, run through the program exactly as its README says, build command included.
 
+mod database;
+mod pools;
+mod web_endpoint;
+
 use wasmhost_tests::{Language, root, wasmhost};
 
 const BAZ: &str = "This code is running in instance pool";
@@ -88,6 +92,14 @@ fn model_loads_its_file_in_enter() {
 }
 
 #[test]
+fn predict_loads_its_model_when_the_instance_starts() {
+    let predicted = wasmhost(&["run", "examples/predict::model.predict", "--x", "2"]);
+    assert!(predicted.stderr.contains("loading the model"), "{predicted:?}");
+    assert_eq!(predicted.ok(), "3.0\n");
+    assert_eq!(wasmhost(&["run", "examples/predict"]).ok(), "3844.75\n");
+}
+
+#[test]
 fn etl_pipeline_opens_in_enter_and_closes_in_exit() {
     let out = root().join("examples/etl-pipeline/out");
     let log = out.join("pipeline.log");
@@ -111,8 +123,53 @@ fn etl_pipeline_opens_in_enter_and_closes_in_exit() {
 }
 
 #[test]
-fn entrypoint_runs_main_and_keeps_its_methods() {
-    let printed = wasmhost(&["run", "examples/entrypoint", "--foo", "1", "--bar", "hello"]).ok();
-    assert!(printed.contains("hello"), "{printed}");
-    assert_eq!(wasmhost(&["run", "examples/entrypoint::repeat", "--text", "ab"]).ok().matches("ab").count(), 2);
+fn entrypoint_calls_classes_and_says_what_is_missing() {
+    let printed = wasmhost(&["run", "examples/entrypoint", "--foo", "2", "--bar", "ab"]);
+    assert!(printed.stderr.contains("Hello world!"), "`f` was called: {printed:?}");
+    assert_eq!(printed.ok(), "the repeater says abab\nthe framer says * abab *\n\"* abab *\"\n");
+    let error = wasmhost(&["run", "examples/entrypoint", "--foo", "1"]).failed(2);
+    assert!(error.contains("`--bar`"), "{error}");
+    let error = wasmhost(&["run", "examples/entrypoint", "--foo=-1", "--bar", "ab"]).code;
+    assert_eq!(error, Some(1), "an error of a class that was called is one of `main`");
+}
+
+#[test]
+fn each_function_beside_main_runs_alone() {
+    wasmhost(&["build", "examples/entrypoint"]).ok();
+    let file = "examples/target/wasm32-wasip2/release/entrypoint.wasm";
+    for (target, says) in [("examples/entrypoint::f", "Hello world!\n"), (&format!("{file}::g"), "Goodbye world!\n")] {
+        let ran = wasmhost(&["run", target]);
+        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "", says), "{target}");
+    }
+    assert_eq!(wasmhost(&["run", "examples/entrypoint::repeat", "--text", "ab"]).ok(), "\"abab\"\n");
+}
+
+#[test]
+fn processor_awaits_its_cache_in_enter_and_another_class_in_its_method() {
+    let main = wasmhost(&["run", "examples/processor"]);
+    assert!(main.stderr.contains("loading the cache") && main.stderr.contains("squaring 123"), "{main:?}");
+    assert_eq!(main.ok(), "15129\n");
+    let run = |x: &str| wasmhost(&["run", "examples/processor::processor.run", "--x", x]);
+    let cached = run("9");
+    assert!(!cached.stderr.contains("squaring"), "{cached:?}");
+    assert_eq!(cached.ok(), "81\n");
+    let error = run("9999999999").failed(1);
+    assert!(error.contains("the square of 9999999999 is too large"), "{error}");
+}
+
+#[test]
+fn argument_parser_parses_by_itself_and_calls_a_class() {
+    let run = |arguments: &[&str]| wasmhost(&[&["run", "examples/argument-parser", "--"], arguments].concat());
+    let ran = run(&["--foo", "1", "--bar=hello"]);
+    assert!(ran.stderr.contains("a=1, b=hello"), "{ran:?}");
+    assert_eq!(ran.ok(), "");
+    for (arguments, says) in [
+        (&["--foo", "1"][..], "`--bar` is missing"),
+        (&["--foo", "one", "--bar", "hello"], "one"),
+        (&["--fox", "1"], "--fox"),
+    ] {
+        let error = run(arguments).failed(1);
+        assert!(error.contains(says), "{error}");
+    }
+    assert!(wasmhost(&["run", "examples/argument-parser::func", "--a", "1", "--b", "x"]).stderr.contains("a=1, b=x"));
 }

@@ -9,6 +9,7 @@ mod cli;
 mod downloads;
 mod examples;
 mod files;
+mod guide;
 mod inspect;
 mod library;
 mod lifecycle;

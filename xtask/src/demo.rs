@@ -49,7 +49,7 @@ const TOUR: &[Stop] = &[
         ],
     },
     Stop {
-        shows: "an entrypoint runs with the terminal's streams",
+        shows: "an entrypoint runs with the terminal's streams, and calls classes",
         arguments: &["run", "examples/entrypoint", "--foo", "1", "--bar", "hello"],
     },
 ];

@@ -6,6 +6,7 @@
 use anyhow::{Context as _, Result};
 use std::path::Path;
 
+use crate::repo;
 use crate::run::{Cmd, step};
 
 /// What guests are compiled for.
@@ -18,17 +19,35 @@ const EXAMPLES: &str = "examples";
 
 /// Builds every Rust guest.
 pub(crate) fn build() -> Result<()> {
-    ensure_target()?;
-    WORKSPACES.iter().try_for_each(|workspace| build_workspace(workspace))
+    build_examples()?;
+    let others = WORKSPACES.iter().filter(|workspace| **workspace != EXAMPLES);
+    others
+        .copied()
+        .try_for_each(|workspace| step(&format!("build the guests of {workspace}"), || cargo("build", workspace).run()))
 }
 
-/// Builds the Rust examples.
+/// Builds the Rust examples, one by one, as the commands in their manifests do.
+///
+/// Together cargo would unite the features of what they depend on, and those commands would then build each of them anew.
 pub(crate) fn build_examples() -> Result<()> {
     ensure_target()?;
-    build_workspace(EXAMPLES)
+    step("build the examples", || examples()?.iter().try_for_each(|example| cargo("build", example).run()))
 }
 
-/// Lints every Rust guest. It compiles nothing that [`build`] does not need as well.
+/// The folders of the examples that are guests in Rust.
+fn examples() -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in repo::root().join(EXAMPLES).read_dir()? {
+        let folder = entry?.path();
+        if ["Cargo.toml", "wasmhost.toml"].iter().all(|file| folder.join(file).is_file()) {
+            names.push(repo::from_root(&folder).display().to_string());
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Lints every Rust guest.
 pub(crate) fn clippy() -> Result<()> {
     ensure_target()?;
     for workspace in WORKSPACES {
@@ -37,14 +56,10 @@ pub(crate) fn clippy() -> Result<()> {
     Ok(())
 }
 
-fn build_workspace(workspace: &str) -> Result<()> {
-    step(&format!("build the guests of {workspace}"), || cargo("build", workspace).run())
-}
-
-fn cargo(verb: &str, workspace: &str) -> Cmd {
+fn cargo(verb: &str, folder: &str) -> Cmd {
     Cmd::new("cargo")
         .args([verb, "--release", "--target", TARGET, "--manifest-path"])
-        .arg(format!("{workspace}/Cargo.toml"))
+        .arg(format!("{folder}/Cargo.toml"))
         // A folder shared by all projects of a machine would put the components where no manifest looks for them.
         .without_env("CARGO_TARGET_DIR")
 }
@@ -64,4 +79,18 @@ fn ensure_target() -> Result<()> {
             )
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guests_in_rust_are_found_and_neither_programs_nor_guests_in_other_languages() {
+        let found = examples().unwrap();
+        assert!(found.contains(&"examples/parameterized".to_owned()), "{found:?}");
+        for other in ["examples/embed", "examples/parameterized-js", "examples/target"] {
+            assert!(!found.contains(&other.to_owned()), "{found:?}");
+        }
+    }
 }

@@ -1,69 +1,78 @@
-//! The class `etl-pipeline`: `enter` opens a connection, `run` uses it, and `exit` closes it. The connection is a log
-//! file, so that one can read afterwards what an instance did, and that its exit ran once.
+//! The class `etl-pipeline`: `enter` opens a connection, `run` uses it, and `exit` closes it. The connection leads to a
+//! server, or is a log file, so that one can read afterwards what an instance did, and that its exit ran once.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
-use std::sync::Mutex;
+use wasmhost_guest::prelude::*;
 
-use exports::example::etl_pipeline::etl_pipeline::{Guest, Order, Summary};
-
+mod connection;
 mod totals;
 
-wit_bindgen::generate!({ path: "wit" });
+/// Sums up orders, and writes what it does to a connection that it holds open between `enter` and `exit`.
+#[class(exit_timeout = "30s")]
+mod etl_pipeline {
+    use std::env;
 
-static CONNECTION: Mutex<Option<Connection>> = Mutex::new(None);
+    use crate::connection::Connection;
+    use crate::totals;
 
-/// An open log.
-struct Connection {
-    file: File,
-}
-
-impl Connection {
-    /// Opens the log at `uri`, which must be a `file://` URI with an absolute path.
-    fn open(uri: &str) -> Result<Self, String> {
-        let path = uri.strip_prefix("file://").filter(|path| path.starts_with('/'));
-        let path = path.ok_or_else(|| format!("`DATABASE_URI` is `{uri}`, and should begin with `file:///`"))?;
-        let file = OpenOptions::new().create(true).append(true).open(path);
-        let file = file.map_err(|error| format!("cannot open {path}: {error}"))?;
-        Ok(Self { file })
+    #[derive(Clone, Copy, Value)]
+    pub enum Status {
+        Paid,
+        Refunded,
+        Cancelled,
     }
 
-    /// Appends `lines` in one write, so that instances that share the log do not split each other's lines.
-    fn append(&mut self, lines: &str) -> Result<(), String> {
-        self.file.write_all(lines.as_bytes()).map_err(|error| format!("cannot write to the log: {error}"))
-    }
-}
-
-struct EtlPipeline;
-
-impl Guest for EtlPipeline {
-    fn enter() -> Result<(), String> {
-        let uri = std::env::var("DATABASE_URI").map_err(|_| "`DATABASE_URI` is not set".to_owned())?;
-        let mut connection = Connection::open(&uri)?;
-        connection.append("connected\n")?;
-        *CONNECTION.lock().expect("no holder of the lock panics") = Some(connection);
-        Ok(())
+    #[derive(Value)]
+    pub struct Order {
+        pub id: u64,
+        pub customer: String,
+        pub cents: i64,
+        pub status: Status,
     }
 
-    fn run(records: Vec<Order>) -> Result<Summary, String> {
-        let summary = totals::summarize(records)?;
-        let mut lines = format!("loaded {} skipped {} cents {}\n", summary.loaded, summary.skipped, summary.cents);
-        for total in &summary.customers {
-            lines += &format!("customer {} orders {} cents {}\n", total.customer, total.orders, total.cents);
+    #[derive(Value)]
+    pub struct Total {
+        pub customer: String,
+        pub orders: u32,
+        pub cents: i64,
+    }
+
+    #[derive(Value)]
+    pub struct Summary {
+        /// Orders that count: paid ones add to the totals, refunded ones take away.
+        pub loaded: u32,
+        /// Cancelled orders.
+        pub skipped: u32,
+        pub cents: i64,
+        /// One per customer, in alphabetical order.
+        pub customers: Vec<Total>,
+    }
+
+    pub struct EtlPipeline {
+        connection: Connection,
+    }
+
+    impl EtlPipeline {
+        /// Connects to what the variable `DATABASE_URI` names.
+        #[enter]
+        fn open_connection() -> Result<Self> {
+            let uri = env::var("DATABASE_URI").map_err(|error| error!("DATABASE_URI: {error}"))?;
+            let mut connection = Connection::open(&uri)?;
+            connection.write("connected\n")?;
+            Ok(Self { connection })
         }
-        let mut connection = CONNECTION.lock().expect("no holder of the lock panics");
-        connection.as_mut().ok_or("not connected")?.append(&lines)?;
-        Ok(summary)
-    }
 
-    fn exit() {
-        let connection = CONNECTION.lock().expect("no holder of the lock panics").take();
-        if let Some(mut connection) = connection
-            && let Err(error) = connection.append("closed\n")
-        {
-            eprintln!("{error}");
+        /// Sums up the records and writes down the totals. A repeated id, a negative amount and a sum that is too large
+        /// are errors, and then nothing is written.
+        #[method]
+        fn run(&mut self, records: Vec<Order>) -> Result<Summary> {
+            let summary = totals::summarize(records)?;
+            self.connection.write(&totals::lines(&summary))?;
+            Ok(summary)
+        }
+
+        #[exit]
+        fn close_connection(mut self) -> Result<()> {
+            self.connection.write("closed\n")
         }
     }
 }
-
-export!(EtlPipeline);

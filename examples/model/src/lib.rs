@@ -1,33 +1,43 @@
 //! The class `model`: `enter` reads the model's file once, and each call of the instance finds it loaded.
 
-use std::sync::OnceLock;
-
-use exports::example::model::model::Guest;
-use table::Table;
+use wasmhost_guest::prelude::*;
 
 mod table;
 
-wit_bindgen::generate!({ path: "wit" });
+/// A text model, loaded once per instance and used by every call of it.
+#[class]
+mod model {
+    use std::fs;
 
-/// Where the manifest's `files` puts the model.
-const FILE: &str = "/data/model.bin";
+    use crate::table::Table;
 
-static TABLE: OnceLock<Table> = OnceLock::new();
+    /// Where the manifest's `files` puts the model.
+    const FILE: &str = "/data/model.bin";
 
-struct Model;
-
-impl Guest for Model {
-    fn enter(name: String, size: i64) -> Result<(), String> {
-        println!("loading model {name} with size {size}");
-        let size = usize::try_from(size).map_err(|_| format!("a model cannot keep {size} words"))?;
-        let file = std::fs::read(FILE).map_err(|error| format!("cannot read {FILE}: {error}"))?;
-        let table = Table::load(&file, &name, size)?;
-        TABLE.set(table).map_err(|_| "this instance was entered before".to_owned())
+    pub struct Model {
+        table: Table,
     }
 
-    fn generate(prompt: String) -> String {
-        TABLE.get().expect("the host enters an instance before it calls it").continue_from(&prompt)
+    impl Model {
+        /// Loads a model.
+        #[enter]
+        fn load_model(
+            /// The text it was made of.
+            name: String,
+            /// How many of its most frequent words to keep.
+            #[default(100)]
+            size: u32,
+        ) -> Result<Self> {
+            println!("loading model {name} with size {size}");
+            let file = fs::read(FILE).map_err(|error| error!("cannot read {FILE}: {error}"))?;
+            let table = Table::load(&file, &name, usize::try_from(size)?).map_err(Error::new)?;
+            Ok(Self { table })
+        }
+
+        /// Continues the prompt by one sentence at most. The same prompt is always continued the same way.
+        #[method]
+        fn generate(&self, prompt: String) -> String {
+            self.table.continue_from(&prompt)
+        }
     }
 }
-
-export!(Model);

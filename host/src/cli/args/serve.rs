@@ -112,6 +112,14 @@ pub(in crate::cli) struct Limits {
     #[arg(long, value_name = "COUNT")]
     pub(in crate::cli) max_queued_calls: Option<u32>,
 
+    /// How many calls may stand one below another, each made by the one above [default: 16]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(in crate::cli) max_call_depth: Option<u32>,
+
+    /// How many calls that one call made may be under way at a time [default: 100]
+    #[arg(long, value_name = "COUNT", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub(in crate::cli) max_nested_calls: Option<usize>,
+
     /// How many sets of parameters of one app may have a pool at a time [default: 10000]
     #[arg(long, value_name = "COUNT")]
     pub(in crate::cli) max_tuples: Option<usize>,
@@ -143,6 +151,12 @@ impl Limits {
         }
         if let Some(calls) = self.max_queued_calls {
             builder = builder.max_queued_calls(calls);
+        }
+        if let Some(calls) = self.max_call_depth {
+            builder = builder.max_call_depth(calls);
+        }
+        if let Some(calls) = self.max_nested_calls {
+            builder = builder.max_nested_calls(calls);
         }
         if let Some(tuples) = self.max_tuples {
             builder = builder.max_tuples(tuples);
