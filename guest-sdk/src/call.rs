@@ -28,7 +28,8 @@ pub use state::{Given, Maybe, Missing};
 /// A call that is ready to be made, and is made when it is awaited.
 ///
 /// It runs in an instance of the pool that its parameters belong to. Many can be made at once, and one whose future is
-/// dropped is cancelled. A method that is not async calls [`wait`](Self::wait).
+/// dropped is cancelled. How many a caller may have under way is a setting of the host, 100 if nobody changes it; one
+/// more gets [`CallErrorKind::Overloaded`]. A method that is not async calls [`wait`](Self::wait).
 ///
 /// A method that calls its own pool, or in whose callers that pool is already, may need an instance that only becomes
 /// free when it has ended. The host does not let it wait for that: it gets [`CallErrorKind::WouldDeadlock`].

@@ -7,6 +7,7 @@
 
 pub(crate) mod base64;
 mod read;
+mod strings;
 mod write;
 
 pub use read::{Case, Reader, Unread};

@@ -126,7 +126,8 @@
 /// a function that takes it there is none. It is dropped only by an `#[exit]` function that takes `self`.
 ///
 /// Arguments of `#[enter]` are the parameters of the class: each distinct set of them has instances of its own.
-/// `#[default(100)]` before an argument is what it is when a caller leaves it out; `#[built] table: &'static Table` is
+/// `#[default(100)]` before an argument is what it is when a caller leaves it out, written as Rust
+/// writes the value, `Color::Red` and `Point { x: 1, y: 2 }` among them; `#[built] table: &'static Table` is
 /// what the `#[build]` function with that type returned.
 ///
 /// ```

@@ -13,15 +13,15 @@ mod scalars;
 /// values, and so is a struct or enum with `#[derive(Value)]`.
 ///
 /// A hook or method that takes or returns such a struct or enum is in a `#[class]` module, and the type is defined in
-/// the same one: that makes it a record, a variant or an enum of the class's WIT. Structs have named fields, or one
-/// without a name; a variant of an enum has nothing in it or values without names. Outside of classes, too, the derive
-/// makes a type that calls by name can pass.
+/// the same one: that makes it a record, a variant or an enum of the class's WIT. A struct
+/// around one value is that value, one of several without names is a tuple. Outside of classes, too, the derive makes a
+/// type that calls by name can pass.
 ///
 /// A [`Duration`] is a whole number of nanoseconds for callers, as durations of WASI are; a longer one than `u64`
 /// holds, some 584 years, is that long.
 ///
 /// Values are passed without a copy of their own, unless a type has to be converted: durations, structs without field
-/// names, variants with several values, enums without `#[derive(Clone)]`, names that WIT spells differently
+/// names, variants with several values or named ones, enums without `#[derive(Clone)]`, names that WIT spells differently
 /// (`HTTPError`), and what contains one of these. Between classes they travel as JSON.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no type of values",
@@ -114,7 +114,11 @@ mod tests {
         Nothing,
         LightBlue(Option<u8>),
         Several(u8, String),
+        Named { json: u8, value: Option<bool> },
     }
+
+    #[derive(Value, Debug, PartialEq)]
+    struct Pair(Octet, bool);
 
     #[derive(Value, Debug, PartialEq)]
     struct Octet(u8);
@@ -146,13 +150,16 @@ mod tests {
         both_ways(Kind::Nothing, r#""nothing""#);
         both_ways(Kind::LightBlue(None), r#"{"light-blue":null}"#);
         both_ways(vec![Kind::Several(1, "a".to_owned())], r#"[{"several":[1,"a"]}]"#);
-        for bad in [r#""blue""#, r#""several""#, r#"{"light-blue":1,"nothing":null}"#, "{}", "null"] {
+        both_ways(vec![Kind::Named { json: 1, value: None }], r#"[{"named":{"json":1,"value":null}}]"#);
+        assert_eq!(Reader::text(r#"{"named":{"json":1}}"#), Ok(Kind::Named { json: 1, value: None }));
+        for bad in [r#""blue""#, r#""several""#, r#"{"light-blue":1,"nothing":null}"#, "{}", "null", "\"named\""] {
             assert!(Reader::text::<Kind>(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn a_newtype_is_what_is_in_it() {
+    fn a_struct_without_names_is_what_is_in_it() {
+        both_ways(Pair(Octet(1), true), "[1,true]");
         both_ways(Octet(7), "7");
         both_ways(vec![Octet(104), Octet(105)], "\"aGk=\"");
         both_ways(Some(Perhaps(None)), r#"{"some":null}"#);

@@ -54,6 +54,8 @@ fn many_calls_are_made_at_once() {
 
 #[test]
 fn who_drops_a_call_cancels_it() {
+    // Whatever it takes to build the guests and to compile this one is not part of the call.
+    assert_eq!(ask("context", &[]).map(|context| context.is_array()), Ok(true));
     let start = Instant::now();
     assert_eq!(ask("dropped", &[]), Ok(json!(16)));
     // The other call sleeps for an hour, and the host waits half a minute for what is not cancelled.

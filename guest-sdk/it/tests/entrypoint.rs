@@ -1,5 +1,7 @@
 //! Entrypoints: their arguments, help, settings and results on the command line.
 
+use std::path::Path;
+
 use serde_json::json;
 use wasmhost_guest_it::{component, program, run_main};
 
@@ -44,11 +46,10 @@ fn a_function_beside_it_is_run_alone() {
 
 #[test]
 fn a_manifest_may_call_its_component_as_it_likes() {
-    let folder = std::env::temp_dir().join(format!("wasmhost-guest-it-{}", std::process::id()));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("another-name");
     std::fs::create_dir_all(&folder).expect("there is room for a file");
     let manifest = format!("version = 1\nname = \"other\"\n[component.tool]\nsource = {:?}\n", component("only-main"));
     std::fs::write(folder.join("wasmhost.toml"), manifest).expect("there is room for a file");
     let output = program("run").arg(&folder).args(["--name", "Ann"]).output().expect("the program can be run");
-    std::fs::remove_dir_all(&folder).expect("the folder is ours");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "hello Ann\n", "{}", String::from_utf8_lossy(&output.stderr));
 }

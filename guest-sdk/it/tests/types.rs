@@ -10,6 +10,10 @@ fn person() -> Json {
     })
 }
 
+fn events() -> Json {
+    json!([{ "joined": { "name": "Ann", "type": "good", "span": [3, null] } }, { "left": { "id": 9 } }, "nothing"])
+}
+
 /// Calls a method that returns its argument.
 fn echo(method: &str, value: &Json) {
     // On the shell, bytes are a list of numbers.
@@ -42,6 +46,7 @@ fn types_that_are_converted_come_back() {
         echo("echo-failure", &value);
     }
     echo("echo-mood", &json!(["good", "bad"]));
+    echo("echo-events", &events());
     echo("duration", &json!(5));
     echo("tuple", &json!([1, 2, "green"]));
     echo("hash", &json!([[1, 2]]));
@@ -93,6 +98,7 @@ fn a_call_takes_and_returns_each_type_as_the_host_has_it() {
         echo("through-echo-failure", &value);
     }
     echo("through-echo-mood", &json!(["good", "bad"]));
+    echo("through-echo-events", &events());
     echo("through-bytes", &json!("aGVsbG8="));
     echo("through-small", &json!("aGVsbG8="));
     echo("through-tuple", &json!([1, 2, "green"]));

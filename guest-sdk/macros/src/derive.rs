@@ -3,8 +3,10 @@
 //! A class's types are checked by the class, which knows more about them. It must not know classes.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote};
-use syn::{Data, DataEnum, DeriveInput, Fields, Variant};
+use quote::{format_ident, quote, quote_spanned};
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned as _;
+use syn::{Data, DataEnum, DeriveInput, Field, Fields, FieldsNamed, FieldsUnnamed, Token, Variant};
 
 use crate::names;
 use crate::parse;
@@ -17,10 +19,12 @@ pub(crate) fn value(item: &DeriveInput) -> TokenStream {
         return problems.into_errors();
     };
     let name = &item.ident;
+    // What a type is not, is said once, and where it stands.
+    let are_values = types(item).map(|ty| quote_spanned!(ty.span()=> #ty: ::wasmhost_guest::Value,));
     quote! {
         #[automatically_derived]
         #[allow(warnings, clippy::all, clippy::pedantic, clippy::restriction, reason = "it is generated")]
-        impl ::wasmhost_guest::Value for #name {
+        impl ::wasmhost_guest::Value for #name where #(#are_values)* {
             #constants
 
             fn write_json(value: &Self, json: &mut ::wasmhost_guest::__private::Writer) {
@@ -36,6 +40,16 @@ pub(crate) fn value(item: &DeriveInput) -> TokenStream {
     }
 }
 
+/// The types of all that is in a value.
+fn types(item: &DeriveInput) -> impl Iterator<Item = &syn::Type> {
+    let fields: Vec<_> = match &item.data {
+        Data::Struct(data) => data.fields.iter().collect(),
+        Data::Enum(data) => data.variants.iter().flat_map(|variant| &variant.fields).collect(),
+        Data::Union(_) => Vec::new(),
+    };
+    fields.into_iter().map(|field| &field.ty)
+}
+
 /// What a newtype takes over from its inner type, how to write a value, and how to read one.
 fn parts(item: &DeriveInput, problems: &mut Problems) -> Option<[TokenStream; 3]> {
     if !parse::has_no_generics(&item.generics, problems) {
@@ -43,14 +57,19 @@ fn parts(item: &DeriveInput, problems: &mut Problems) -> Option<[TokenStream; 3]
     }
     match &item.data {
         Data::Struct(data) => match &data.fields {
-            Fields::Named(fields) if !fields.named.is_empty() => {
-                let fields: Vec<_> = fields.named.iter().filter_map(|field| field.ident.as_ref()).collect();
-                Some(record(&fields, problems))
+            Fields::Named(named) if !named.named.is_empty() => {
+                let record = Record::new(named, problems);
+                let (fields, write) = (record.taken_apart(), record.write());
+                let write = quote!(let Self #fields = value; #write);
+                Some([TokenStream::new(), write, record.read(&quote!(Self))])
             }
             Fields::Unnamed(fields) if fields.unnamed.len() == 1 => Some(newtype(&fields.unnamed[0].ty)),
             Fields::Unnamed(fields) if !fields.unnamed.is_empty() => {
-                problems.on(fields, parse::FIELDS_HAVE_NAMES);
-                None
+                let tuple = Tuple::new(fields);
+                let (names, write) = (&tuple.names, tuple.write());
+                let write = quote!(let Self(#(#names),*) = value; #write);
+                let read = tuple.read(&quote!(Self), &quote!(::wasmhost_guest::Value::read_json(json)?));
+                Some([TokenStream::new(), write, quote!(::core::result::Result::Ok(#read))])
             }
             _ => {
                 problems.on(&item.ident, parse::has_nothing(&item.ident, "fields"));
@@ -70,29 +89,98 @@ fn parts(item: &DeriveInput, problems: &mut Problems) -> Option<[TokenStream; 3]
     }
 }
 
-fn record(fields: &[&Ident], problems: &mut Problems) -> [TokenStream; 3] {
-    let names: Vec<_> = fields.iter().map(|field| names::name(field, problems).wit).collect();
-    let found: Vec<_> = (0..fields.len()).map(|at| format_ident!("field_{at}")).collect();
-    let write = quote! {
-        json.object(|json| {
-            #(json.member(#names, &value.#fields);)*
-        });
-    };
-    // What is not known is passed over: whoever answers may be newer than who asks.
-    let read = quote! {
-        #(let mut #found = ::core::option::Option::None;)*
-        json.object(|name, json| {
-            match name {
-                #(#names => #found = ::core::option::Option::Some(::wasmhost_guest::Value::read_json(json)?),)*
-                _ => json.skip()?,
-            }
-            ::core::result::Result::Ok(())
-        })?;
-        ::core::result::Result::Ok(Self {
-            #(#fields: ::wasmhost_guest::__private::field(#found, #names, json)?,)*
-        })
-    };
-    [TokenStream::new(), write, read]
+/// Values with names: an object.
+struct Record {
+    fields: Vec<Ident>,
+    /// The same, in WIT.
+    names: Vec<String>,
+    /// The variables that they are in: those of the user's own names could hide others.
+    parts: Vec<Ident>,
+}
+
+impl Record {
+    fn new(named: &FieldsNamed, problems: &mut Problems) -> Self {
+        let fields: Vec<_> = named.named.iter().filter_map(|field| field.ident.clone()).collect();
+        let names = fields.iter().map(|field| names::name(field, problems).wit).collect();
+        Self { fields, names, parts: variables(&named.named) }
+    }
+
+    /// The pattern that puts the fields into their variables.
+    fn taken_apart(&self) -> TokenStream {
+        let Self { fields, parts, .. } = self;
+        quote!({ #(#fields: #parts),* })
+    }
+
+    /// Writes the fields.
+    fn write(&self) -> TokenStream {
+        let Self { names, parts, .. } = self;
+        quote!(json.object(|json| { #(json.member(#names, #parts);)* });)
+    }
+
+    /// Reads the fields into what has the path `to`. What is not known is passed over: who answers may be newer than who
+    /// asks.
+    fn read(&self, to: &TokenStream) -> TokenStream {
+        let Self { fields, names, parts } = self;
+        quote! {
+            #(let mut #parts = ::core::option::Option::None;)*
+            json.object(|name, json| {
+                match name {
+                    #(#names => #parts = ::core::option::Option::Some(::wasmhost_guest::Value::read_json(json)?),)*
+                    _ => json.skip()?,
+                }
+                ::core::result::Result::Ok(())
+            })?;
+            ::core::result::Result::Ok(#to {
+                #(#fields: ::wasmhost_guest::__private::field(#parts, #names, json)?,)*
+            })
+        }
+    }
+}
+
+/// Several values without names: a list.
+struct Tuple<'a> {
+    names: Vec<Ident>,
+    types: Vec<&'a syn::Type>,
+}
+
+impl<'a> Tuple<'a> {
+    fn new(unnamed: &'a FieldsUnnamed) -> Self {
+        Self { names: variables(&unnamed.unnamed), types: unnamed.unnamed.iter().map(|field| &field.ty).collect() }
+    }
+
+    /// Writes the values, which are variables of these names.
+    fn write(&self) -> TokenStream {
+        match self.names.as_slice() {
+            [one] => quote!(::wasmhost_guest::Value::write_json(#one, json);),
+            [first, rest @ ..] => quote! {
+                json.raw("[");
+                ::wasmhost_guest::Value::write_json(#first, json);
+                #(
+                    json.raw(",");
+                    ::wasmhost_guest::Value::write_json(#rest, json);
+                )*
+                json.raw("]");
+            },
+            [] => TokenStream::new(),
+        }
+    }
+
+    /// Makes what has the path `to` of values that are read together.
+    fn read(&self, to: &TokenStream, read: &TokenStream) -> TokenStream {
+        let Self { names, types } = self;
+        match names.as_slice() {
+            [_] => quote!(#to(#read)),
+            names => quote!({
+                let (#(#names),*): (#(#types),*) = #read;
+                #to(#(#names),*)
+            }),
+        }
+    }
+}
+
+/// Variables for fields.
+fn variables(fields: &Punctuated<Field, Token![,]>) -> Vec<Ident> {
+    (0..fields.len()).map(|at| format_ident!("part_{at}")).collect()
 }
 
 fn newtype(inner: &syn::Type) -> [TokenStream; 3] {
@@ -138,43 +226,26 @@ fn choice(data: &DataEnum, problems: &mut Problems) -> [TokenStream; 3] {
     [TokenStream::new(), write, read]
 }
 
+/// An arm that writes a case, and an expression that reads it: a `Result` of one with named fields, else a value.
 fn case(variant: &Variant, name: &str, problems: &mut Problems) -> (TokenStream, TokenStream) {
     let ident = &variant.ident;
     match &variant.fields {
-        Fields::Unnamed(fields) if !fields.unnamed.is_empty() => {
-            let parts: Vec<_> = (0..fields.unnamed.len()).map(|at| format_ident!("part_{at}")).collect();
-            let types = fields.unnamed.iter().map(|field| &field.ty);
-            let write = match parts.as_slice() {
-                [part] => quote!(::wasmhost_guest::Value::write_json(#part, json);),
-                [first, rest @ ..] => quote! {
-                    json.raw("[");
-                    ::wasmhost_guest::Value::write_json(#first, json);
-                    #(
-                        json.raw(",");
-                        ::wasmhost_guest::Value::write_json(#rest, json);
-                    )*
-                    json.raw("]");
-                },
-                [] => TokenStream::new(),
-            };
-            let write = quote! {
-                Self::#ident(#(#parts),*) => json.object(|json| {
-                    json.name(#name);
-                    #write
-                }),
-            };
-            let read = match parts.as_slice() {
-                [_] => quote!(Self::#ident(case.payload(json)?)),
-                parts => quote!({
-                    let (#(#parts),*): (#(#types),*) = case.payload(json)?;
-                    Self::#ident(#(#parts),*)
-                }),
-            };
-            (write, read)
-        }
         Fields::Unit => (quote!(Self::#ident => json.string(#name),), quote!(Self::#ident)),
-        fields => {
-            problems.on(fields, parse::fields_of_variant(variant));
+        Fields::Unnamed(unnamed) if !unnamed.unnamed.is_empty() => {
+            let tuple = Tuple::new(unnamed);
+            let (names, write) = (&tuple.names, tuple.write());
+            let write = quote!(Self::#ident(#(#names),*) => json.object(|json| { json.name(#name); #write }),);
+            (write, tuple.read(&quote!(Self::#ident), &quote!(case.payload(json)?)))
+        }
+        Fields::Named(named) if !named.named.is_empty() => {
+            let record = Record::new(named, problems);
+            let fields = record.taken_apart();
+            let (write, read) = (record.write(), record.read(&quote!(Self::#ident)));
+            let write = quote!(Self::#ident #fields => json.object(|json| { json.name(#name); #write }),);
+            (write, quote!({ #read? }))
+        }
+        nothing => {
+            problems.on(nothing, parse::has_empty(ident));
             (TokenStream::new(), TokenStream::new())
         }
     }

@@ -22,6 +22,7 @@ mod handle;
 mod model;
 mod names;
 mod parse;
+mod paths;
 mod problems;
 mod section;
 #[cfg(test)]

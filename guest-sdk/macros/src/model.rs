@@ -197,8 +197,8 @@ pub(crate) struct Definition {
 pub(crate) enum Kind {
     /// A struct with named fields.
     Record(Vec<Field>),
-    /// A struct around one value.
-    Newtype(Type),
+    /// A struct whose fields have no names: around one value it is that value, else a tuple of them.
+    Unnamed(Vec<Type>),
     /// An enum without payloads.
     Enum(Vec<Case>),
     /// An enum with some.
@@ -216,13 +216,29 @@ pub(crate) struct Field {
 pub(crate) struct Case {
     pub(crate) name: Name,
     pub(crate) docs: String,
-    pub(crate) payload: Vec<Type>,
+    pub(crate) payload: Payload,
+}
+
+/// What is in a case.
+#[derive(Debug)]
+pub(crate) enum Payload {
+    Nothing,
+    /// Values without names: one is that value, several are a tuple.
+    Values(Vec<Type>),
+    /// Values with names: a record, which WIT wants a name for.
+    Fields(Vec<Field>),
 }
 
 impl Class {
     /// The definition of an own type.
     pub(crate) fn definition(&self, name: &Ident) -> Option<&Definition> {
         self.types.iter().find(|definition| definition.name.rust == *name)
+    }
+
+    /// The names that its types have in WIT.
+    pub(crate) fn type_names(&self) -> Vec<Name> {
+        let records = self.types.iter().flat_map(|definition| definition.records().map(|(name, ..)| name));
+        self.types.iter().map(|definition| definition.name.clone()).chain(records).collect()
     }
 
     /// How many calls an instance runs at a time.
@@ -308,13 +324,41 @@ impl Type {
     }
 }
 
+impl Payload {
+    /// The types of the values in it.
+    pub(crate) fn types(&self) -> Vec<&Type> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Values(types) => types.iter().collect(),
+            Self::Fields(fields) => fields.iter().map(|field| &field.ty).collect(),
+        }
+    }
+}
+
 impl Definition {
+    /// The cases with named fields, each with the name of its record.
+    pub(crate) fn records(&self) -> impl Iterator<Item = (Name, &Case, &[Field])> {
+        let cases = match &self.kind {
+            Kind::Variant(cases) => cases.as_slice(),
+            _ => &[],
+        };
+        cases.iter().filter_map(|case| match &case.payload {
+            Payload::Fields(fields) => Some((self.record(case), case, fields.as_slice())),
+            _ => None,
+        })
+    }
+
+    /// The name of the record in a case.
+    pub(crate) fn record(&self, case: &Case) -> Name {
+        Name { rust: case.name.rust.clone(), wit: format!("{}-{}", self.name.wit, case.name.wit) }
+    }
+
     /// The types of its fields or payloads.
     pub(crate) fn parts(&self) -> Vec<&Type> {
         match &self.kind {
             Kind::Record(fields) => fields.iter().map(|field| &field.ty).collect(),
-            Kind::Newtype(ty) => vec![ty],
-            Kind::Enum(cases) | Kind::Variant(cases) => cases.iter().flat_map(|case| &case.payload).collect(),
+            Kind::Unnamed(types) => types.iter().collect(),
+            Kind::Enum(cases) | Kind::Variant(cases) => cases.iter().flat_map(|case| case.payload.types()).collect(),
         }
     }
 }

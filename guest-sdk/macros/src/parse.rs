@@ -19,7 +19,7 @@ mod settings;
 mod types;
 
 use attributes::Marks;
-pub(crate) use definitions::{FIELDS_HAVE_NAMES, fields_of_variant, has_no_generics, has_nothing};
+pub(crate) use definitions::{has_empty, has_no_generics, has_nothing};
 use function::Around;
 pub(crate) use route::shape;
 use types::Types;

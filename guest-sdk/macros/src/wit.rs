@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{Case, Class, Definition, Failure, Form, Function, Kind, Plain, Returned, Type};
+use crate::model::{Case, Class, Definition, Failure, Field, Form, Function, Kind, Payload, Plain, Returned, Type};
 use crate::names::in_wit;
 
 /// The WIT document of the class, in a package of the crate's namespace.
@@ -119,35 +119,49 @@ fn arguments(function: &Function) -> impl Iterator<Item = (String, String)> {
 }
 
 fn define(text: &mut String, definition: &Definition) {
+    for (name, case, fields) in definition.records() {
+        docs(text, "  ", &case.docs);
+        record(text, &in_wit(&name.wit), fields);
+    }
     docs(text, "  ", &definition.docs);
     let name = in_wit(&definition.name.wit);
     match &definition.kind {
-        Kind::Newtype(ty) => line(text, "  ", &format!("type {name} = {};\n", spelled(ty))),
-        Kind::Record(fields) => {
-            line(text, "  ", &format!("record {name} {{"));
-            for field in fields {
-                docs(text, "    ", &field.docs);
-                line(text, "    ", &format!("{}: {},", in_wit(&field.name.wit), spelled(&field.ty)));
-            }
-            line(text, "  ", "}\n");
-        }
+        Kind::Unnamed(types) => line(text, "  ", &format!("type {name} = {};\n", together(types))),
+        Kind::Record(fields) => record(text, &name, fields),
         Kind::Enum(cases) | Kind::Variant(cases) => {
             let keyword = if matches!(definition.kind, Kind::Enum(_)) { "enum" } else { "variant" };
             line(text, "  ", &format!("{keyword} {name} {{"));
             for case in cases {
                 docs(text, "    ", &case.docs);
-                line(text, "    ", &format!("{}{},", in_wit(&case.name.wit), payload(case)));
+                line(text, "    ", &format!("{}{},", in_wit(&case.name.wit), payload(definition, case)));
             }
             line(text, "  ", "}\n");
         }
     }
 }
 
-fn payload(case: &Case) -> String {
-    match case.payload.as_slice() {
-        [] => String::new(),
-        [one] => format!("({})", spelled(one)),
-        several => format!("({})", spelled(&Type::Tuple(several.to_vec()))),
+fn record(text: &mut String, name: &str, fields: &[Field]) {
+    line(text, "  ", &format!("record {name} {{"));
+    for field in fields {
+        docs(text, "    ", &field.docs);
+        line(text, "    ", &format!("{}: {},", in_wit(&field.name.wit), spelled(&field.ty)));
+    }
+    line(text, "  ", "}\n");
+}
+
+fn payload(definition: &Definition, case: &Case) -> String {
+    match &case.payload {
+        Payload::Nothing => String::new(),
+        Payload::Values(types) => format!("({})", together(types)),
+        Payload::Fields(_) => format!("({})", in_wit(&definition.record(case).wit)),
+    }
+}
+
+/// Values without names: one is what it is, several are a tuple.
+fn together(types: &[Type]) -> String {
+    match types {
+        [one] => spelled(one),
+        several => spelled(&Type::Tuple(several.to_vec())),
     }
 }
 
@@ -217,7 +231,9 @@ mod tests {
                 pub struct Prediction { /// A word.
                     pub label: String, pub score: f64 }
                 #[derive(Value)] enum Color { Red, LightBlue }
-                #[derive(Value)] enum Shape { Nothing, Circle(f64), Box(f32, f32) }
+                #[derive(Value)] enum Shape { Nothing, Circle(f64), Box(f32, f32), /// Has corners.
+                    Star { corners: u8 } }
+                #[derive(Value)] struct Pair(u8, Id);
                 #[derive(Value)] struct Id(u64);
                 struct Model { name: String }
                 impl Model {
@@ -249,11 +265,20 @@ interface model {
     light-blue,
   }
 
+  /// Has corners.
+  record shape-star {
+    corners: u8,
+  }
+
   variant shape {
     nothing,
     circle(f64),
     box(tuple<f32, f32>),
+    /// Has corners.
+    star(shape-star),
   }
+
+  type pair = tuple<u8, id>;
 
   type id = u64;
 

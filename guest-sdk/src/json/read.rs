@@ -8,8 +8,8 @@ use crate::Value;
 /// A place in a text.
 #[derive(Debug)]
 pub struct Reader<'a> {
-    text: &'a str,
-    at: usize,
+    pub(super) text: &'a str,
+    pub(super) at: usize,
 }
 
 /// Why a text could not be read as what it should be.
@@ -97,33 +97,6 @@ impl<'a> Reader<'a> {
     /// Whether a string comes next.
     pub fn is_string(&mut self) -> bool {
         self.peek() == Some(b'"')
-    }
-
-    /// Reads a string.
-    ///
-    /// # Errors
-    ///
-    /// If there is none.
-    pub fn string(&mut self) -> Result<Cow<'a, str>, Unread> {
-        self.byte(b'"', "a string")?;
-        let is_plain = |byte: &u8| !matches!(byte, b'"' | b'\\');
-        let mut text = Cow::Borrowed(self.take_while(is_plain));
-        loop {
-            match self.text.as_bytes().get(self.at) {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(text);
-                }
-                Some(b'\\') => {
-                    self.at += 1;
-                    let c = self.escaped()?;
-                    let owned = text.to_mut();
-                    owned.push(c);
-                    owned.push_str(self.take_while(is_plain));
-                }
-                _ => return Err(self.unread("the end of a string")),
-            }
-        }
     }
 
     /// Reads a list, one call of `read` for each element.
@@ -241,7 +214,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes bytes for as long as they are of a kind.
-    fn take_while(&mut self, is_of_kind: impl Fn(&u8) -> bool) -> &'a str {
+    pub(super) fn take_while(&mut self, is_of_kind: impl Fn(&u8) -> bool) -> &'a str {
         let rest = self.rest();
         let length = rest.bytes().take_while(is_of_kind).count();
         self.at += length;
@@ -250,7 +223,7 @@ impl<'a> Reader<'a> {
 
     /// All that comes. Like others here it slices by `get`: a message that quotes a text at a wrong place would be part of
     /// every component that calls.
-    fn rest(&self) -> &'a str {
+    pub(super) fn rest(&self) -> &'a str {
         self.text.get(self.at..).unwrap_or_default()
     }
 
@@ -261,7 +234,7 @@ impl<'a> Reader<'a> {
         is_next
     }
 
-    fn byte(&mut self, sign: u8, expected: &'static str) -> Result<(), Unread> {
+    pub(super) fn byte(&mut self, sign: u8, expected: &'static str) -> Result<(), Unread> {
         if self.take(sign) { Ok(()) } else { Err(self.unread(expected)) }
     }
 
@@ -270,50 +243,6 @@ impl<'a> Reader<'a> {
         let is_next = self.rest().starts_with(word);
         self.at += if is_next { word.len() } else { 0 };
         is_next
-    }
-
-    /// What stands after a backslash.
-    fn escaped(&mut self) -> Result<char, Unread> {
-        let sign = self.text.as_bytes().get(self.at).copied();
-        let c = match sign {
-            Some(sign @ (b'"' | b'\\' | b'/')) => char::from(sign),
-            Some(b'b') => '\u{8}',
-            Some(b'f') => '\u{c}',
-            Some(b'n') => '\n',
-            Some(b'r') => '\r',
-            Some(b't') => '\t',
-            Some(b'u') => {
-                self.at += 1;
-                return self.unicode();
-            }
-            _ => return Err(self.unread("an escape")),
-        };
-        self.at += 1;
-        Ok(c)
-    }
-
-    /// The character of one `XXXX`, or of two with `\u` between them.
-    fn unicode(&mut self) -> Result<char, Unread> {
-        let first = self.hex()?;
-        if !(0xd800..0xdc00).contains(&first) {
-            return char::from_u32(first).ok_or_else(|| self.unread("a character"));
-        }
-        if !self.rest().starts_with("\\u") {
-            return Err(self.unread("the second half of a character"));
-        }
-        self.at += 2;
-        let second = self.hex()?;
-        let low = second.checked_sub(0xdc00).filter(|low| *low < 0x400);
-        let c = low.and_then(|low| char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + low));
-        c.ok_or_else(|| self.unread("the second half of a character"))
-    }
-
-    fn hex(&mut self) -> Result<u32, Unread> {
-        let digits = self.text.get(self.at..self.at + 4).filter(|digits| !digits.starts_with('+'));
-        let number = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
-        let number = number.ok_or_else(|| self.unread("four hexadecimal digits"))?;
-        self.at += 4;
-        Ok(number)
     }
 }
 
@@ -340,18 +269,6 @@ impl Case<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn strings_are_those_of_json() {
-        for text in ["", "a", "ö\"\\\n", "𝄞", "\u{1}"] {
-            let json = serde_json::to_string(text).unwrap();
-            assert_eq!(Reader::text::<String>(&json).unwrap(), text);
-        }
-        assert_eq!(Reader::text::<String>(r#""\ud834\udd1e\u00f6\/\b\f\r\t""#).unwrap(), "𝄞ö/\u{8}\u{c}\r\t");
-        for bad in [r#""\ud834""#, r#""\ud834\u0020""#, r#""\x""#, r#""\u00""#, r#""\u+123""#, "\"", "a", ""] {
-            assert!(Reader::text::<String>(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn what_nobody_asks_for_is_passed_over() {

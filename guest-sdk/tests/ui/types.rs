@@ -17,7 +17,7 @@ mod model {
     pub struct Empty;
 
     #[derive(Value)]
-    pub struct Pair(u8, u8);
+    pub struct Pair(u8, u128);
 
     #[derive(Value)]
     pub struct Generic<T> {
@@ -26,8 +26,9 @@ mod model {
 
     #[derive(Value)]
     pub enum Shape {
-        Circle { radius: f64 },
+        Circle { radius: f64, corners: usize },
         Nothing(),
+        None {},
     }
 
     #[derive(Value)]

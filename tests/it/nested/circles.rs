@@ -5,6 +5,26 @@ use super::*;
 /// What a call must not take that is refused for its circle.
 const SOON: Duration = Duration::from_millis(100);
 
+/// Does it again until it was done soon, on a machine that others use, too. Gives the last answer.
+async fn soon<T>(mut attempt: impl AsyncFnMut() -> (Duration, T)) -> T {
+    let mut took = Vec::new();
+    loop {
+        let (time, answer) = attempt().await;
+        if time < SOON {
+            return answer;
+        }
+        took.push(time);
+        assert!(took.len() < 10, "never within {SOON:?}: {took:?}");
+    }
+}
+
+/// A call that fails, and how long that takes.
+async fn refused(caller: &Bound, step: &Value) -> (Duration, String) {
+    let began = Instant::now();
+    let error = relay(caller, std::slice::from_ref(step)).await.unwrap_err();
+    (began.elapsed(), error)
+}
+
 #[tokio::test]
 async fn a_method_that_calls_its_own_pool_is_told() {
     let host = TestHost::new();
@@ -12,9 +32,7 @@ async fn a_method_that_calls_its_own_pool_is_told() {
     let a = caller(&app, "a");
     a.call::<_, String>("echo", &("warm",)).await.unwrap();
     let step = own("a", "echo", &json!(["x"]));
-    let began = Instant::now();
-    let error = relay(&a, std::slice::from_ref(&step)).await.unwrap_err();
-    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    let error = soon(async || refused(&a, &step).await).await;
     assert!(error.starts_with("would-deadlock: the call would wait for an instance"), "{error}");
     assert!(error.contains("there are 1 for these parameters") && error.contains("`max-instances`"), "{error}");
     assert_eq!((pool(&app, "a").starts, pool(&app, "a").waiting), (1, 0), "the caller goes on");
@@ -33,9 +51,7 @@ async fn a_chain_that_comes_back_is_told() {
         warm.call::<_, String>("echo", &("warm",)).await.unwrap();
     }
     let chain = relayed("b", &[own("a", "echo", &json!(["x"]))]);
-    let began = Instant::now();
-    let error = relay(&a, std::slice::from_ref(&chain)).await.unwrap_err();
-    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    let error = soon(async || refused(&a, &chain).await).await;
     assert!(error.starts_with("returned-error: `relay` returned an error: \"would-deadlock: "), "{error}");
 
     let roomy = load(&host, "calls", "max-instances = 2").await;
@@ -47,33 +63,30 @@ async fn a_chain_that_comes_back_is_told() {
 async fn of_two_chains_that_wait_for_each_other_one_is_told_and_the_other_ends() {
     let host = TestHost::new();
     let app = load(&host, "calls", "max-instances = 1").await;
-    let (a, b, gate) = (caller(&app, "a"), caller(&app, "b"), caller(&app, "gate"));
-    // Both wait at the gate with their own instance taken, until the call that has the gate goes.
-    let held = gate.call::<_, ()>("forever", &());
+    let answers = soon(async || at_the_gate(&app).await).await;
+    let told: Vec<_> = [&answers.0, &answers.1].into_iter().filter_map(|answer| answer.as_ref().err()).collect();
+    assert!(told.len() == 1 && told[0].starts_with("would-deadlock: "), "{answers:?}");
+    host.host.shutdown().await;
+}
+
+/// Two calls that take their instances, wait at a gate and then call each other; and how long that takes once it is open.
+async fn at_the_gate(app: &App) -> (Duration, (Result<String, String>, Result<String, String>)) {
+    let (a, b, gate) = (caller(app, "a"), caller(app, "b"), caller(app, "gate"));
     let chain = |to: &str| [own("gate", "echo", &json!(["x"])), own(to, "echo", &json!([to]))];
     let (to_b, to_a) = (chain("b"), chain("a"));
     let both = async { tokio::join!(relay(&a, &to_b), relay(&b, &to_a)) };
     let opened = async {
-        {
-            let mut held = std::pin::pin!(held);
-            let waits = until("both wait at the gate", || {
-                app.pools().iter().any(|pool| pool.parameters["name"] == "gate" && pool.waiting == 2)
-            });
-            tokio::select! {
-                _ = &mut held => panic!("it does not return"),
-                () = waits => {}
-            }
+        // Until this call is dropped the only instance of the gate is taken.
+        let mut held = Box::pin(gate.call::<_, ()>("forever", &()));
+        let is_waited_for = |pool: &PoolReport| pool.parameters["name"] == "gate" && pool.waiting == 2;
+        tokio::select! {
+            ended = &mut held => panic!("it does not return: {ended:?}"),
+            () = until("both wait at the gate", || app.pools().iter().any(is_waited_for)) => {}
         }
         Instant::now()
     };
     let (opened, answers) = tokio::join!(opened, both);
-    // The gate's instance is made anew first.
-    assert!(opened.elapsed() < Duration::from_secs(5), "{:?}", opened.elapsed());
-    let refused = [&answers.0, &answers.1].into_iter().filter(|answer| answer.is_err()).count();
-    assert_eq!(refused, 1, "{answers:?}");
-    let told = answers.0.as_ref().err().or(answers.1.as_ref().err()).unwrap();
-    assert!(told.starts_with("would-deadlock: "), "{told}");
-    host.host.shutdown().await;
+    (opened.elapsed(), answers)
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use crate::problems::Problems;
 
 /// Reports types that contain themselves, and names that are one in WIT.
 pub(super) fn check(class: &Class, problems: &mut Problems) {
-    let names: Vec<_> = class.types.iter().map(|definition| &definition.name).collect();
-    distinct(&names, "type", problems);
+    let names = class.type_names();
+    distinct(&names.iter().collect::<Vec<_>>(), "type", problems);
     functions(class, problems);
     for definition in &class.types {
         if contains(class, definition, definition, &mut Vec::new()) {
@@ -20,16 +20,18 @@ pub(super) fn check(class: &Class, problems: &mut Problems) {
             }
             Kind::Enum(cases) | Kind::Variant(cases) => {
                 distinct(&cases.iter().map(|case| &case.name).collect::<Vec<_>>(), "variant", problems);
+                for (_, _, fields) in definition.records() {
+                    distinct(&fields.iter().map(|field| &field.name).collect::<Vec<_>>(), "field", problems);
+                }
             }
-            Kind::Newtype(_) => {}
+            Kind::Unnamed(_) => {}
         }
     }
 }
 
 /// In WIT, the types and functions of an interface share their names.
 fn functions(class: &Class, problems: &mut Problems) {
-    for definition in &class.types {
-        let name = &definition.name;
+    for name in &class.type_names() {
         if let Some(method) = class.methods().find(|method| method.name.wit == name.wit) {
             let message = format!(
                 "the type `{}` and the method `{}` are both called `{}` in WIT, where types and functions share \

@@ -6,7 +6,7 @@ use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
 use super::crossing::Crossing;
-use crate::model::{Case, Definition, Kind, Type};
+use crate::model::{Case, Definition, Kind, Payload, Type};
 use crate::names;
 
 /// Which way a value goes.
@@ -55,7 +55,7 @@ impl Crossing<'_> {
                 })
             }
             Type::Tuple(parts) => {
-                let names: Vec<_> = (0..parts.len()).map(|at| format_ident!("part_{at}")).collect();
+                let names = self::parts(parts.len());
                 let turned = parts.iter().zip(&names).map(|(ty, name)| self.turn(way, ty, quote!(#name)));
                 quote!({ let (#(#names,)*) = #value; (#(#turned,)*) })
             }
@@ -114,13 +114,20 @@ impl Crossing<'_> {
         let (own_path, bound_path) = (quote!(super::#own), quote!(bindings::#bound));
         let (from, to) = if way == Way::Lift { (bound_path, own_path) } else { (own_path, bound_path) };
         let body = match &definition.kind {
-            Kind::Newtype(ty) => match way {
-                Way::Lift => {
-                    let value = self.turn(way, ty, quote!(value));
-                    quote!(super::#own(#value))
+            Kind::Unnamed(types) => {
+                let names = parts(types.len());
+                let values = types.iter().zip(&names).map(|(ty, name)| self.turn(way, ty, quote!(#name)));
+                match way {
+                    Way::Lift => {
+                        let pattern = together(&names);
+                        quote!({ let #pattern = value; super::#own(#(#values),*) })
+                    }
+                    Way::Lower => {
+                        let values = together(&values.collect::<Vec<_>>());
+                        quote!({ let super::#own(#(#names),*) = value; #values })
+                    }
                 }
-                Way::Lower => self.turn(way, ty, quote!(value.0)),
-            },
+            }
             Kind::Record(fields) => {
                 let fields = fields.iter().map(|field| {
                     let (user, binding) = (&field.name.rust, format_ident!("{}", names::in_bindings(&field.name.wit)));
@@ -131,7 +138,7 @@ impl Crossing<'_> {
                 quote!(#to { #(#fields),* })
             }
             Kind::Enum(cases) | Kind::Variant(cases) => {
-                let arms = cases.iter().map(|case| self.arm(way, case, &from, &to));
+                let arms = cases.iter().map(|case| self.arm(way, definition, case));
                 quote!(match value { #(#arms)* })
             }
         };
@@ -139,17 +146,65 @@ impl Crossing<'_> {
         quote!(fn #name(value: #from) -> #to { #body })
     }
 
-    fn arm(&self, way: Way, case: &Case, from: &TokenStream, to: &TokenStream) -> TokenStream {
-        let (user, binding) = (&case.name.rust, format_ident!("{}", names::case_in_bindings(&case.name.wit)));
-        let (source, target) = if way == Way::Lift { (&binding, user) } else { (user, &binding) };
-        let names: Vec<_> = (0..case.payload.len()).map(|at| format_ident!("part_{at}")).collect();
-        let values = case.payload.iter().zip(&names).map(|(ty, name)| self.turn(way, ty, quote!(#name)));
-        match (names.as_slice(), way) {
-            ([], _) => quote!(#from::#source => #to::#target,),
-            ([name], _) => quote!(#from::#source(#name) => #to::#target(#(#values),*),),
-            (names, Way::Lift) => quote!(#from::#source((#(#names),*)) => #to::#target(#(#values),*),),
-            (names, Way::Lower) => quote!(#from::#source(#(#names),*) => #to::#target((#(#values),*)),),
+    /// What is taken apart on one side is put together on the other, which are both written alike.
+    fn arm(&self, way: Way, definition: &Definition, case: &Case) -> TokenStream {
+        let types = case.payload.types();
+        let names = parts(types.len());
+        let values: Vec<_> = types.iter().zip(&names).map(|(ty, name)| self.turn(way, ty, quote!(#name))).collect();
+        match way {
+            Way::Lift => {
+                let (from, to) = (in_bindings(definition, case, &names), in_user(definition, case, &values));
+                quote!(#from => #to,)
+            }
+            Way::Lower => {
+                let (from, to) = (in_user(definition, case, &names), in_bindings(definition, case, &values));
+                quote!(#from => #to,)
+            }
         }
+    }
+}
+
+/// A case as the user has it.
+fn in_user(definition: &Definition, case: &Case, values: &[TokenStream]) -> TokenStream {
+    let (own, name) = (&definition.name.rust, &case.name.rust);
+    match &case.payload {
+        Payload::Nothing => quote!(super::#own::#name),
+        Payload::Values(_) => quote!(super::#own::#name(#(#values),*)),
+        Payload::Fields(fields) => {
+            let fields = fields.iter().map(|field| &field.name.rust);
+            quote!(super::#own::#name { #(#fields: #values),* })
+        }
+    }
+}
+
+/// A case as the bindings have it.
+fn in_bindings(definition: &Definition, case: &Case, values: &[TokenStream]) -> TokenStream {
+    let own = bound_name(&definition.name.rust);
+    let name = format_ident!("{}", names::case_in_bindings(&case.name.wit));
+    match &case.payload {
+        Payload::Nothing => quote!(bindings::#own::#name),
+        Payload::Values(_) => {
+            let values = together(values);
+            quote!(bindings::#own::#name(#values))
+        }
+        Payload::Fields(fields) => {
+            let record = format_ident!("{}", names::type_in_bindings(&definition.record(case).wit));
+            let fields = fields.iter().map(|field| format_ident!("{}", names::in_bindings(&field.name.wit)));
+            quote!(bindings::#own::#name(bindings::#record { #(#fields: #values),* }))
+        }
+    }
+}
+
+/// Names for the parts of something.
+fn parts(count: usize) -> Vec<TokenStream> {
+    (0..count).map(|at| format_ident!("part_{at}")).map(|name| quote!(#name)).collect()
+}
+
+/// One value as it is, several as a tuple.
+fn together(values: &[TokenStream]) -> TokenStream {
+    match values {
+        [one] => one.clone(),
+        several => quote!((#(#several),*)),
     }
 }
 

@@ -4,7 +4,7 @@
 //! values are lifted right into it, and nothing is copied. The others (durations, newtypes, enums without `Clone`,
 //! names that are spelled differently) have a type in the bindings, and are converted.
 
-use crate::model::{Class, Definition, Kind, MapKind, Name, Type};
+use crate::model::{Class, Definition, Kind, MapKind, Name, Payload, Type};
 use crate::names;
 
 /// What is known of the class's types.
@@ -86,13 +86,16 @@ impl<'a> Crossing<'a> {
 
     fn definition_crosses(&self, definition: &Definition) -> bool {
         match &definition.kind {
-            Kind::Newtype(_) => false,
+            Kind::Unnamed(_) => false,
             Kind::Record(fields) => fields.iter().all(|field| is_spelled_alike(&field.name) && self.is_same(&field.ty)),
             Kind::Enum(cases) => definition.is_clone && cases.iter().all(|case| is_case_spelled_alike(&case.name)),
             Kind::Variant(cases) => cases.iter().all(|case| {
                 is_case_spelled_alike(&case.name)
-                    && case.payload.len() <= 1
-                    && case.payload.iter().all(|ty| self.is_same(ty))
+                    && match &case.payload {
+                        Payload::Nothing => true,
+                        Payload::Values(types) => matches!(types.as_slice(), [ty] if self.is_same(ty)),
+                        Payload::Fields(_) => false,
+                    }
             }),
         }
     }

@@ -1,8 +1,8 @@
-//! Values that a builder takes by their names, each once at most, and those that have to be there not at all seldomer.
+//! Values that a builder takes by their names, each at most once, and those without a default exactly once.
 //!
 //! The messages of the compiler are written here: a trait for each thing that can be forgotten or given twice.
 
-use heck::ToUpperCamelCase as _;
+use heck::ToUpperCamelCase;
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 use serde_json::Value as Json;
@@ -28,6 +28,8 @@ pub(super) struct Slot<'a> {
     default: Option<&'a Json>,
     /// The function that takes it.
     setter: Ident,
+    /// What the names of its types begin with.
+    prefix: String,
 }
 
 impl<'a> Slot<'a> {
@@ -36,26 +38,25 @@ impl<'a> Slot<'a> {
         let name = &parameter.name.rust;
         let is_taken = taken.contains(&name.to_string());
         let setter = if is_taken { format_ident!("with_{name}") } else { name.clone() };
-        Self { parameter, ty, default, setter }
+        // Dashes stay, as `_`: without them `x-y` and `xy` might be one name.
+        let words = parameter.name.wit.split('-').map(ToUpperCamelCase::to_upper_camel_case);
+        let prefix = words.collect::<Vec<_>>().join("_");
+        Self { parameter, ty, default, setter, prefix }
     }
 
     /// The parameter of the builder's type that says whether it was given.
     fn state(&self) -> Ident {
-        format_ident!("{}Is", self.camel())
+        format_ident!("{}Is", self.prefix)
     }
 
     /// The trait of the states in which it can be given.
     fn open(&self) -> Ident {
-        format_ident!("{}Once", self.camel())
+        format_ident!("{}Once", self.prefix)
     }
 
     /// The trait of the states in which it was given.
     fn given(&self) -> Ident {
-        format_ident!("{}Given", self.camel())
-    }
-
-    fn camel(&self) -> String {
-        self.parameter.name.wit.to_upper_camel_case()
+        format_ident!("{}Given", self.prefix)
     }
 
     fn is_required(&self) -> bool {

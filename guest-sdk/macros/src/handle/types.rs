@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use serde_json::Value as Json;
 
-use crate::model::{MapKind, Parameter, Plain, Type};
+use crate::model::{Parameter, Plain, Type};
 
 /// How many modules generated code is inside of the user's.
 #[derive(Clone, Copy, Debug)]
@@ -80,35 +80,4 @@ pub(super) fn value(parameter: &Parameter, ty: &Type) -> TokenStream {
 /// Whether a caller may leave it out.
 pub(super) fn is_optional(ty: &Type, default: Option<&Json>) -> bool {
     default.is_some() || matches!(ty, Type::Option(_))
-}
-
-impl MapKind {
-    /// The path of the map.
-    pub(crate) fn in_rust(self) -> TokenStream {
-        match self {
-            Self::Hash => quote!(::std::collections::HashMap),
-            Self::BTree => quote!(::std::collections::BTreeMap),
-        }
-    }
-}
-
-impl Plain {
-    /// The type as Rust has it.
-    pub(crate) fn in_rust(self) -> TokenStream {
-        match self {
-            Self::Bool => quote!(bool),
-            Self::S8 => quote!(i8),
-            Self::S16 => quote!(i16),
-            Self::S32 => quote!(i32),
-            Self::S64 => quote!(i64),
-            Self::U8 => quote!(u8),
-            Self::U16 => quote!(u16),
-            Self::U32 => quote!(u32),
-            Self::U64 => quote!(u64),
-            Self::F32 => quote!(f32),
-            Self::F64 => quote!(f64),
-            Self::Char => quote!(char),
-            Self::String => quote!(::std::string::String),
-        }
-    }
 }

@@ -4,7 +4,9 @@ use serde_json::{Number, Value as Json, json};
 use syn::{Expr, Lit, UnOp};
 
 use super::types::spelled;
-use crate::model::{Definition, Kind, Plain, Type};
+use crate::model::{Definition, Plain, Type};
+
+mod own;
 
 /// Reads the default `written` of a parameter with the type `ty`.
 ///
@@ -39,19 +41,11 @@ pub(crate) fn json(written: &Expr, ty: &Type, types: &[Definition]) -> Result<Js
         (Type::Tuple(parts), _) => {
             Err(format!("`{}` is no tuple of {} values; write `(…)`", spelled(written), parts.len()))
         }
-        (Type::Own(name), Expr::Path(path)) => {
+        (Type::Own(name), _) => {
             let definition = types.iter().find(|definition| definition.name.rust == *name);
-            let Some(Kind::Enum(cases)) = definition.map(|definition| &definition.kind) else {
-                return Err(format!("`{name}` has no default; take an `Option` of it"));
-            };
-            let last = path.path.segments.last().map(|segment| &segment.ident);
-            let case = cases.iter().find(|case| Some(&case.name.rust) == last);
-            case.map(|case| Json::from(case.name.wit.clone())).ok_or_else(|| {
-                let known: Vec<_> = cases.iter().map(|case| format!("`{name}::{}`", case.name.rust)).collect();
-                format!("`{}` is no case of `{name}`; it has {}", spelled(written), known.join(", "))
-            })
+            let definition = definition.ok_or_else(|| format!("`{name}` has mistakes of its own"))?;
+            own::json(written, definition, types)
         }
-        (Type::Own(name), _) => Err(format!("`{name}` has no such default; take an `Option` of it")),
         (Type::Map(..) | Type::Result(..), _) => {
             Err("maps and results have no default; take an `Option` of them".to_owned())
         }

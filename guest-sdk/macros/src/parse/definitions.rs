@@ -1,28 +1,22 @@
 //! The module's own types: structs and enums with `#[derive(Value)]`.
 
 use syn::punctuated::Punctuated;
-use syn::{Fields, Generics, Ident, ItemEnum, ItemStruct, Token, Variant};
+use syn::{Fields, FieldsNamed, FieldsUnnamed, Generics, Ident, ItemEnum, ItemStruct, Token, Variant};
 
 use super::attributes::{derives, docs};
 use super::types::Types;
-use crate::model::{Case, Definition, Field, Kind};
+use crate::model::{Case, Definition, Field, Kind, Payload, Type};
 use crate::names;
 use crate::problems::Problems;
-
-/// What is wrong with a struct of several fields without names.
-pub(crate) const FIELDS_HAVE_NAMES: &str = "the fields of a value have names; write `{ … }`, or use a tuple";
 
 /// What is wrong with a struct without fields, and an enum without variants.
 pub(crate) fn has_nothing(name: &Ident, what: &str) -> String {
     format!("`{name}` has no {what}, and a value has at least one")
 }
 
-/// What is wrong with fields of a variant that are none, or have names.
-pub(crate) fn fields_of_variant(variant: &Variant) -> String {
-    match &variant.fields {
-        Fields::Named(_) => format!("the fields of `{}` have names; put them into a struct of its own", variant.ident),
-        _ => format!("`{}` has nothing in it; leave out the parentheses", variant.ident),
-    }
+/// What is wrong with `()` and `{}` after a variant.
+pub(crate) fn has_empty(variant: &Ident) -> String {
+    format!("`{variant}` has nothing in it; write its name alone")
 }
 
 /// Reads a struct, or reports what is wrong with it.
@@ -31,23 +25,8 @@ pub(crate) fn record(item: &ItemStruct, types: &Types<'_>, problems: &mut Proble
         return None;
     }
     let kind = match &item.fields {
-        Fields::Named(named) if !named.named.is_empty() => {
-            let mut fields = Vec::new();
-            for field in &named.named {
-                let Some(ident) = &field.ident else { continue };
-                let name = names::name(ident, problems);
-                let Some(ty) = types.read(&field.ty, problems) else { continue };
-                fields.push(Field { name, docs: docs(&field.attrs), ty });
-            }
-            Kind::Record(fields)
-        }
-        Fields::Unnamed(unnamed) if unnamed.unnamed.len() == 1 => {
-            Kind::Newtype(types.read(&unnamed.unnamed[0].ty, problems)?)
-        }
-        Fields::Unnamed(unnamed) if !unnamed.unnamed.is_empty() => {
-            problems.on(unnamed, FIELDS_HAVE_NAMES);
-            return None;
-        }
+        Fields::Named(named) if !named.named.is_empty() => Kind::Record(fields(named, types, problems)),
+        Fields::Unnamed(unnamed) if !unnamed.unnamed.is_empty() => Kind::Unnamed(values(unnamed, types, problems)?),
         _ => {
             problems.on(&item.ident, has_nothing(&item.ident, "fields"));
             return None;
@@ -84,19 +63,35 @@ fn cases(variants: &Punctuated<Variant, Token![,]>, types: &Types<'_>, problems:
     let mut cases = Vec::new();
     for variant in variants {
         let payload = match &variant.fields {
-            Fields::Unit => Vec::new(),
-            Fields::Unnamed(fields) if !fields.unnamed.is_empty() => {
-                let payload: Vec<_> = fields.unnamed.iter().map(|field| types.read(&field.ty, problems)).collect();
-                payload.into_iter().flatten().collect()
+            Fields::Unit => Payload::Nothing,
+            Fields::Unnamed(unnamed) if !unnamed.unnamed.is_empty() => {
+                Payload::Values(values(unnamed, types, problems).unwrap_or_default())
             }
-            fields => {
-                problems.on(fields, fields_of_variant(variant));
+            Fields::Named(named) if !named.named.is_empty() => Payload::Fields(fields(named, types, problems)),
+            nothing => {
+                problems.on(nothing, has_empty(&variant.ident));
                 continue;
             }
         };
         cases.push(Case { name: names::name(&variant.ident, problems), docs: docs(&variant.attrs), payload });
     }
     cases
+}
+
+fn fields(named: &FieldsNamed, types: &Types<'_>, problems: &mut Problems) -> Vec<Field> {
+    let mut fields = Vec::new();
+    for field in &named.named {
+        let Some(ident) = &field.ident else { continue };
+        let name = names::name(ident, problems);
+        let Some(ty) = types.read(&field.ty, problems) else { continue };
+        fields.push(Field { name, docs: docs(&field.attrs), ty });
+    }
+    fields
+}
+
+fn values(unnamed: &FieldsUnnamed, types: &Types<'_>, problems: &mut Problems) -> Option<Vec<Type>> {
+    let values: Vec<_> = unnamed.unnamed.iter().map(|field| types.read(&field.ty, problems)).collect();
+    values.into_iter().collect()
 }
 
 /// Reports generics, which nothing has that the host sees, and returns whether there are none.

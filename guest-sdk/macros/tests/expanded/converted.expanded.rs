@@ -112,10 +112,16 @@ world jobs-world {
             }
         }
         fn lift_id(value: bindings::Id) -> super::Id {
-            super::Id(value)
+            {
+                let part_0 = value;
+                super::Id(part_0)
+            }
         }
         fn lower_id(value: super::Id) -> bindings::Id {
-            value.0
+            {
+                let super::Id(part_0) = value;
+                part_0
+            }
         }
         fn lift_failure(value: bindings::Failure) -> super::Failure {
             match value {

@@ -85,6 +85,7 @@ fn power(x: i64, #[default(2)] exponent: u32) -> Option<i64> {
 
 /// Runs for longer than any test.
 #[function]
+#[expect(clippy::disallowed_methods, reason = "what waits here is the guest, and its caller is the event")]
 fn forever() {
     std::thread::sleep(Duration::from_secs(3600));
 }

@@ -40,6 +40,25 @@ mod types {
         Polygon(Vec<(f32, f32)>),
     }
 
+    /// Is converted: it is a tuple.
+    #[derive(Value)]
+    pub struct Span(u32, Option<Duration>);
+
+    /// Is converted: what is in the cases is a record each.
+    #[derive(Value)]
+    pub enum Event {
+        /// Somebody came.
+        Joined {
+            name: String,
+            r#type: Mood,
+            span: Span,
+        },
+        Left {
+            id: Id,
+        },
+        Nothing,
+    }
+
     /// Is converted: what WIT calls `http-error` is `HttpError` elsewhere.
     #[derive(Value)]
     pub enum Failure {
@@ -97,6 +116,11 @@ mod types {
 
     #[method]
     fn echo_failure(value: Failure) -> Failure {
+        value
+    }
+
+    #[method]
+    fn echo_events(value: Vec<Event>) -> Vec<Event> {
         value
     }
 
@@ -208,6 +232,11 @@ mod types {
     #[method]
     fn through_echo_failure(value: Failure) -> Result<Failure> {
         Ok(call().echo_failure(value).wait()?)
+    }
+
+    #[method]
+    fn through_echo_events(value: Vec<Event>) -> Result<Vec<Event>> {
+        Ok(call().echo_events(value).wait()?)
     }
 
     #[method]
