@@ -50,10 +50,10 @@
 //!
 //! # Calling other classes
 //!
-//! A class is called from others of its component by `call()` in its module. It takes parameters by their names, in any
-//! order, and then has the methods of the class. What has a default or is an `Option` may be left out; without the rest,
-//! or with one of them twice, it does not compile. Arguments without a default are the method's own, the others follow
-//! by their names.
+//! A class is called from others of its component by `call()` in its module. It takes parameters by their names, in
+//! any order, and then has the methods of the class. What has a default or is an `Option` may be left out; without
+//! the rest, or with one of them twice, it does not compile. Arguments without a default are the method's own, the
+//! others follow by their names.
 //!
 //! ```
 //! use wasmhost_guest::prelude::*;
@@ -96,9 +96,9 @@
 //! ```
 //!
 //! Each call runs in an instance of the pool that its parameters belong to. It is made when it is awaited, or by
-//! [`wait`](Call::wait) where nothing can be; many can be under way at once, and a dropped one is cancelled. Its error is a
-//! [`CallError`]. Classes of other components and other apps are called by their names: [`call`](fn@call). Who asks, and
-//! how long there is time for the answer, [`context`] knows.
+//! [`wait`](Call::wait) where nothing can be; many can be under way at once, and a dropped one is cancelled. Its
+//! error is a [`CallError`]. Classes of other components and other apps are called by their names: [`call`](fn@call).
+//! Who asks, and how long there is time for the answer, [`context`] knows.
 //!
 //! # What the host sees
 //!
@@ -168,8 +168,8 @@ pub use wasmhost_guest_macros::class;
 
 /// Makes a function a class with one method, both of its name.
 ///
-/// The attribute takes settings, as [`class`] does. Arguments may have defaults, and the function a route. Others call it
-/// by `power::call(3).await?` or, where a default is not what they want, `power::call(3).exponent(3).await?`.
+/// The attribute takes settings, as [`class`] does. Arguments may have defaults, and the function a route. Others
+/// call it by `power::call(3).await?` or, where a default is not what they want, `power::call(3).exponent(3).await?`.
 ///
 /// ```
 /// use wasmhost_guest::prelude::*;

@@ -21,8 +21,8 @@ mod scalars;
 /// holds, some 584 years, is that long.
 ///
 /// Values are passed without a copy of their own, unless a type has to be converted: durations, structs without field
-/// names, variants with several values or named ones, enums without `#[derive(Clone)]`, names that WIT spells differently
-/// (`HTTPError`), and what contains one of these. Between classes they travel as JSON.
+/// names, variants with several values or named ones, enums without `#[derive(Clone)]`, names that WIT spells
+/// differently (`HTTPError`), and what contains one of these. Between classes they travel as JSON.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no type of values",
     label = "values are scalars, `String`, `char`, `Bytes`, `Duration`, `Vec`, `Option`, `Result`, tuples, `HashMap`, \

@@ -117,8 +117,8 @@ impl Record {
         quote!(json.object(|json| { #(json.member(#names, #parts);)* });)
     }
 
-    /// Reads the fields into what has the path `to`. What is not known is passed over: who answers may be newer than who
-    /// asks.
+    /// Reads the fields into what has the path `to`. What is not known is passed over: who answers may be newer than
+    /// who asks.
     fn read(&self, to: &TokenStream) -> TokenStream {
         let Self { fields, names, parts } = self;
         quote! {

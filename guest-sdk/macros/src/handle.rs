@@ -5,9 +5,9 @@
 //!                                                          └─ .home(…) ─▶ home::Call<Missing> ─ .qux(…) ─▶ …
 //! ```
 //!
-//! What has to be given by its name, once at most, is a state in the builder's type: parameters, and arguments that may be
-//! left out. The other arguments are those of the method, by position. It must not know how a class is written, nor what
-//! the host calls.
+//! What has to be given by its name, once at most, is a state in the builder's type: parameters, and arguments that
+//! may be left out. The other arguments are those of the method, by position. It must not know how a class is
+//! written, nor what the host calls.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
@@ -182,7 +182,8 @@ fn arguments(class: &Class, method: &Function) -> Option<TokenStream> {
     })
 }
 
-/// What a call answers, and the error that the method returns: of one without, and of one whose errors are text, a text.
+/// What a call answers, and the error that the method returns: of one without, and of one whose errors are text, a
+/// text.
 fn answer(method: &Function, depth: Depth) -> (TokenStream, TokenStream) {
     let ok = match &method.returns.ok {
         Returned::Value(ty) => depth.named(ty),

@@ -1,7 +1,7 @@
 //! Bytes as text: base64 with the usual alphabet and padding, as the host writes it.
 //!
-//! It is here, and not a crate's, for its size: what the usual crates can do besides is several times as much code as this,
-//! in each component that passes bytes to another one.
+//! It is here, and not a crate's, for its size: what the usual crates can do besides is several times as much code as
+//! this, in each component that passes bytes to another one.
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 

@@ -221,8 +221,8 @@ impl<'a> Reader<'a> {
         rest.get(..length).unwrap_or_default()
     }
 
-    /// All that comes. Like others here it slices by `get`: a message that quotes a text at a wrong place would be part of
-    /// every component that calls.
+    /// All that comes. Like others here it slices by `get`: a message that quotes a text at a wrong place would be
+    /// part of every component that calls.
     pub(super) fn rest(&self) -> &'a str {
         self.text.get(self.at..).unwrap_or_default()
     }

@@ -97,7 +97,8 @@ pub(crate) fn settings(arguments: TokenStream, problems: &mut Problems) -> Vec<S
     settings
 }
 
-/// Reads the arguments of `#[main]`: of a class's settings, those that matter to what runs once and as long as it likes.
+/// Reads the arguments of `#[main]`: of a class's settings, those that matter to what runs once and as long as it
+/// likes.
 pub(crate) fn of_main(arguments: TokenStream, problems: &mut Problems) -> Vec<Setting> {
     let mut settings = settings(arguments, problems);
     settings.retain(|setting| {

@@ -1,5 +1,5 @@
-//! Serves the promises about entrypoints: a component with nothing else, not async, and settings, docs and defaults that
-//! the host reads.
+//! Serves the promises about entrypoints: a component with nothing else, not async, and settings, docs and defaults
+//! that the host reads.
 
 use wasmhost_guest::prelude::*;
 

@@ -1,5 +1,5 @@
-//! Serves the promises about types: each method returns its argument, and each type goes both ways; with `through`, by way
-//! of a call of the method without.
+//! Serves the promises about types: each method returns its argument, and each type goes both ways; with `through`,
+//! by way of a call of the method without.
 
 use wasmhost_guest::prelude::*;
 
