@@ -98,6 +98,8 @@ fn entrypoints_are_shown_and_are_no_methods() {
     let report = json(&["examples/entrypoint"]);
     assert_eq!(report["entrypoints"][0]["kind"], "main");
     assert_eq!(names(&report["entrypoints"][0]["arguments"]), ["foo", "bar"]);
+    assert_eq!(report["entrypoints"][0]["docs"], "Runs `f`, repeats a text, and frames what came of it.");
+    assert_eq!(report["entrypoints"][0]["arguments"][0]["docs"], "How often.");
     let classes = report["classes"].as_array().unwrap();
     assert!(classes.iter().any(|class| names(&class["methods"]) == ["repeat"]), "{classes:?}");
     assert!(classes.iter().all(|class| !names(&class["methods"]).contains(&"main")), "{classes:?}");

@@ -116,6 +116,7 @@ fn print_entrypoint(out: &mut String, entrypoint: &EntrypointReport) {
     if entrypoint.kind == "command" {
         out.push_str("  takes its arguments as they are, after `--`\n");
     }
+    print_docs(out, entrypoint.docs.as_deref(), "  ");
     print_arguments(out, &entrypoint.arguments);
     if let Some(problem) = &entrypoint.problem {
         let _ = writeln!(out, "  cannot be run: {problem}");

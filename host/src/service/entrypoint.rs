@@ -1,5 +1,6 @@
 //! Entrypoints: code of a component that runs in this process, with its standard streams, for as long as it likes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -13,7 +14,7 @@ use super::world::World;
 use crate::component::Entrypoint;
 use crate::error::Result;
 use crate::instance::Live;
-use crate::manifest::ClassSettings;
+use crate::manifest::{ClassSettings, MethodSettings};
 use crate::state::{Identity, Output, OutputOrigin, Stdio};
 use crate::values::{Limits, Signature, Value, from_value};
 
@@ -34,6 +35,21 @@ pub(super) struct EntrypointInner {
 impl EntrypointInner {
     pub(super) fn main(&self) -> Option<&crate::component::Function> {
         if let Entrypoint::Main(function) = &*self.entrypoint { Some(function) } else { None }
+    }
+
+    /// The arguments of `main`, in the order of the declaration.
+    pub(super) fn arguments(&self) -> impl ExactSizeIterator<Item = Argument<'_>> {
+        static NO_DOCS: BTreeMap<String, String> = BTreeMap::new();
+        arguments(&self.arguments, self.main_settings().map_or(&NO_DOCS, |main| &main.argument_docs))
+    }
+
+    /// What `main` does, where the manifest says.
+    pub(super) fn docs(&self) -> Option<&str> {
+        self.main_settings().and_then(|main| main.docs.as_deref())
+    }
+
+    fn main_settings(&self) -> Option<&MethodSettings> {
+        self.settings.methods.get("main")
     }
 
     pub(super) fn is_command(&self) -> bool {
@@ -79,10 +95,7 @@ impl Main {
 
     /// The arguments, in the order of the declaration.
     pub fn arguments(&self) -> Vec<Argument<'_>> {
-        static NO_DOCS: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();
-        let settings = &self.inner().settings;
-        let docs = settings.methods.get("main").map_or(&NO_DOCS, |main| &main.argument_docs);
-        arguments(&self.inner().arguments, docs).collect()
+        self.inner().arguments().collect()
     }
 
     /// The function as WIT writes it.
@@ -92,7 +105,7 @@ impl Main {
 
     /// What it does, in Markdown, where the manifest says.
     pub fn docs(&self) -> Option<&str> {
-        self.inner().settings.methods.get("main").and_then(|main| main.docs.as_deref())
+        self.inner().docs()
     }
 
     /// Runs `main` in an instance of its own, with this process's standard streams and without a time limit.

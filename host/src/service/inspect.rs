@@ -160,6 +160,8 @@ pub struct EntrypointReport {
     pub kind: &'static str,
     /// The function as WIT writes it.
     pub signature: String,
+    /// What `main` does, in Markdown.
+    pub docs: Option<String>,
     /// The arguments of `main`.
     pub arguments: Vec<ArgumentReport>,
     /// Why it cannot be run; null if it can.
@@ -330,16 +332,23 @@ impl EntrypointReport {
                 component,
                 kind: "main",
                 signature: function.signature(),
-                arguments: FunctionReport::hook("main", function).arguments,
+                docs: entrypoint.docs().map(str::to_owned),
+                arguments: entrypoint.arguments().map(ArgumentReport::of).collect(),
                 problem,
             },
-            Entrypoint::Command { export, .. } => {
-                Self { component, kind: "command", signature: format!("{export}#run"), arguments: Vec::new(), problem }
-            }
+            Entrypoint::Command { export, .. } => Self {
+                component,
+                kind: "command",
+                signature: format!("{export}#run"),
+                docs: None,
+                arguments: Vec::new(),
+                problem,
+            },
             Entrypoint::Unusable(uncallable) => Self {
                 component,
                 kind: "main",
                 signature: "main".to_owned(),
+                docs: None,
                 arguments: Vec::new(),
                 problem: Some(format!("`main` cannot be called: {}", uncallable.reason)),
             },

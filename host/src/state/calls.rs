@@ -226,6 +226,8 @@ impl From<Error> for Failure {
             Some(value) => format!("{}: {value}", error.message()),
             None => error.message().to_owned(),
         };
+        // Of a hook it is in the words alone: its type is not one that the caller knows.
+        let value = value.filter(|_| error.kind() == ErrorKind::ReturnedError);
         Self { kind: error.kind().as_str().to_owned(), message, value }
     }
 }
