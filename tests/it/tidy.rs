@@ -249,7 +249,7 @@ fn is_lock_file(path: &str) -> bool {
 /// Guests stand in the tests' folder without being tests: some sleep on purpose.
 fn is_test(path: &str) -> bool {
     let in_tests = path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("/tests.rs");
-    in_tests && !path.starts_with("tests/guests/")
+    in_tests && !path.contains("tests/guests/")
 }
 
 /// Where `word` occurs in `text` and is not part of a longer word.
