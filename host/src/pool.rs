@@ -80,6 +80,9 @@ pub(crate) trait Keeper: Send + Sync + Sized + 'static {
     /// The span of a task of an instance's. No caller's: it outlives them, and serves others as well.
     fn span(&self, task: Task) -> Span;
 
+    /// What the instances of one pool are, in words for a message.
+    fn describe(&self, parameters: &Self::Parameters) -> String;
+
     /// Hears what happens, for metrics and logs.
     fn note(&self, event: Event<'_>);
 }

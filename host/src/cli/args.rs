@@ -3,6 +3,7 @@
 //!
 //! A file for each group of verbs; what several groups have in common is here.
 
+mod calls;
 mod new;
 mod serve;
 mod server;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::manifest::{AnySize, TimeSpan};
 
+pub(super) use calls::Calls;
 pub(super) use new::NewArgs;
 pub(super) use serve::ServeArgs;
 pub(super) use server::{PsArgs, ServerArgs};

@@ -4,24 +4,30 @@ use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
 
-use super::args::{Cache, Permissions, Preparing};
+use super::args::{Cache, Calls, Permissions, Preparing};
 use super::progress::Progress;
 use super::terminal::{GuestLines, say};
 use crate::error::{Error, ErrorKind};
 use crate::service::{Host, HostBuilder, PrepareLimits, Source};
 
-/// Instances one command needs at most: its own, and one that is still being dropped. Small pools start faster.
-const MAX_INSTANCES: u32 = 4;
+/// Instances of one command: its own and those that it calls, as many as one call may make, and some below each other. Small
+/// pools start faster.
+const MAX_INSTANCES: u32 = 128;
 
 /// A host for one command.
 ///
 /// # Errors
 ///
 /// As [`HostBuilder::build`](crate::service::HostBuilder::build).
-pub(super) fn host(cache: &Cache, permissions: &Permissions, preparing: &Preparing) -> Result<Host, Error> {
+pub(super) fn host(
+    cache: &Cache,
+    permissions: &Permissions,
+    preparing: &Preparing,
+    calls: &Calls,
+) -> Result<Host, Error> {
     // Whoever runs a method by hand wants to see all it prints.
     let builder = Host::builder().max_instances(MAX_INSTANCES).guest_output_rate(u64::MAX, u64::MAX);
-    configured(cache, permissions, preparing, builder)
+    configured(cache, permissions, preparing, calls.apply(builder))
 }
 
 /// A host with these limits, and with permissions and cache as on the command line.

@@ -5,7 +5,7 @@ mod snapshot;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use super::args::{InspectArgs, Preparing};
+use super::args::{Calls, InspectArgs, Preparing};
 use super::context;
 use super::target::Target;
 use super::terminal::{self, Outcome, with_patience};
@@ -17,7 +17,7 @@ use crate::service::{
 
 pub(super) async fn inspect(args: InspectArgs) -> Outcome {
     let target = Target::parse(&args.target);
-    let host = context::host(&args.cache, &args.permissions, &Preparing::default())?;
+    let host = context::host(&args.cache, &args.permissions, &Preparing::default(), &Calls::default())?;
     let source = context::source(target.source)?;
     let loading = format!("loading {}", source.path().display());
     let mut inspection = with_patience(&loading, host.inspect(source)).await?;

@@ -18,7 +18,7 @@ pub(super) async fn run(args: RunArgs) -> Outcome {
     let (target, words) = split("run", &args.target)?;
     let target = Target::parse(&target);
     let mut interrupts = Interrupts::listen()?;
-    let host = context::host(&args.cache, &args.permissions, &args.preparing)?;
+    let host = context::host(&args.cache, &args.permissions, &args.preparing, &args.calls)?;
     let source = context::source(target.source)?;
     let loading = format!("loading {}", source.path().display());
     let app = async {

@@ -340,7 +340,7 @@ impl AccessorTask<State> for CallTask {
         // Dropped with this task, however it ends: then what the call made of others ends as well.
         let gone = CancellationToken::new();
         let _gone = gone.clone().drop_guard();
-        let frame = Frame { gone: Some(gone.clone()), ..std::mem::take(&mut call.frame) };
+        let frame = Frame { gone: Some(gone.clone()), is_shared: true, ..std::mem::take(&mut call.frame) };
         let blueprint = &inside.blueprint;
         let function: &Function = &blueprint.methods[method];
         let _ticking = blueprint.ticker.guest_runs();

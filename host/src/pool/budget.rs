@@ -40,6 +40,8 @@ pub(crate) struct Budget {
     looks: Looks,
     /// Instances that exit for the sake of a start that waits.
     leaving: AtomicUsize,
+    /// Instances of no pool that have places.
+    outside: AtomicUsize,
     apps: Mutex<HashMap<String, Weak<AppBudget>>>,
     /// The pools that have instances, by their address.
     populated: Mutex<HashMap<usize, Arc<dyn AnyPool>>>,
@@ -56,6 +58,7 @@ impl Budget {
             leaving_bytes: AtomicU64::new(0),
             looks: Looks::default(),
             leaving: AtomicUsize::new(0),
+            outside: AtomicUsize::new(0),
             apps: Mutex::default(),
             populated: Mutex::default(),
         })
@@ -71,6 +74,12 @@ impl Budget {
         let app = Arc::new(AppBudget::new(self.clone(), now));
         apps.insert(name.to_owned(), Arc::downgrade(&app));
         app
+    }
+
+    /// Instances of all apps' pools that are at work.
+    fn running(&self) -> usize {
+        let apps = lock(&self.apps);
+        apps.values().filter_map(Weak::upgrade).map(|app| app.running()).sum()
     }
 
     /// Bytes that may be charged.

@@ -17,7 +17,7 @@ use super::key::Key;
 use super::lease::Lease;
 use super::passage::drawn;
 use super::policy::{Acquired, Asks, Counts, Fate, Policy, Released, Slot};
-use super::waits::{PoolNumber, Room};
+use super::waits::{InTheWay, PoolNumber, Room};
 use super::{AnyPool, Event, Held, Keeper, PoolMap, PoolsShared, Started, home, now};
 use crate::error::{Error, Result};
 use queue::Waiting;
@@ -347,8 +347,14 @@ impl<K: Keeper> Room for Pool<K> {
         self.address()
     }
 
-    fn in_the_way(&self) -> Option<usize> {
-        self.lock().policy.in_the_way()
+    fn in_the_way(&self) -> Option<InTheWay> {
+        let (calls, needs_place) = {
+            let inner = self.lock();
+            inner.policy.in_the_way(inner.unplaced)?
+        };
+        // Where more than instances at work have places, one of the others will make room.
+        let at_work = if needs_place { Some(self.shared.app.host.all_at_work()?) } else { None };
+        Some(InTheWay { calls, at_work })
     }
 }
 

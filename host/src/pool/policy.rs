@@ -241,11 +241,14 @@ impl<W> Policy<W> {
         self.waiting.first_key_value().map_or(0, |(first, _)| first.depth.0)
     }
 
-    /// The calls of which one has to end before another can begin; `None` where it can, or will, without that.
-    pub(crate) fn in_the_way(&self) -> Option<usize> {
-        let is_settled = self.is_full() && self.members.len() == self.entered as usize;
+    /// The calls of which one has to end before another can begin, and whether a place in the host would do as well; `None`
+    /// where it can, or will, begin without either. `unplaced` starts have none.
+    pub(crate) fn in_the_way(&self, unplaced: usize) -> Option<(usize, bool)> {
+        let starting = self.starting as usize;
+        let is_settled = self.free == 0 && self.members.len() == self.entered as usize + starting;
+        let is_stuck = if starting > 0 { unplaced >= starting } else { self.is_full() };
         let calls = || self.members.iter().map(|(_, member)| member.load as usize).sum();
-        (self.free == 0 && is_settled).then(calls)
+        (is_settled && is_stuck).then(|| (calls(), starting > 0))
     }
 
     /// The longest waiting caller, the instance it gets, and whether that was idle; if there is one.

@@ -151,6 +151,10 @@ impl Keeper for FakeKeeper {
         Span::none()
     }
 
+    fn describe(&self, tuple: &Self::Parameters) -> String {
+        format!("the fake {tuple:?}")
+    }
+
     fn note(&self, _: Event<'_>) {}
 }
 

@@ -4,14 +4,16 @@
 //!  call ── has an instance of ──▶ pool        a call ends when all those that it made have ended
 //!   │ made                                    a pool has room when one of the calls in it has ended
 //!   ▼
-//!  call ── waits for ──▶ pool
+//!  call ── waits for ──▶ pool ── wants an instance more ──▶ a place in the host
 //! ```
 //! Only calls that made others, and those, are in the graph: a call that makes none costs nothing here. When a call begins to
-//! wait it is looked for a way on which the calls could end one after another; if it has none, it is refused. Only what was
-//! added last can have closed a circle, so that nobody else has to be looked at. The reckoning is that of resources which
-//! several hold (Holt, 1972): one holder that can go on is enough.
+//! wait, and now and then while it does, it is looked for a way on which the calls could end one after another; if it has none,
+//! it is refused. What was added last closes a circle, so that nobody else has to be looked at. The reckoning is that of
+//! resources which several hold (Holt, 1972): one holder that can go on is enough.
 //!
 //! This module must not know guests or what is called.
+
+mod order;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -19,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::NestedLimits;
 use crate::error::{Error, ErrorKind, Result};
+use order::Needs;
 
 /// A call's number, unique in the host.
 pub(crate) type CallNumber = u64;
@@ -34,6 +37,8 @@ pub(crate) struct Caller {
     pub(crate) depth: u32,
     /// The pool whose instance it has.
     pub(crate) pool: PoolNumber,
+    /// Whether no other call is in that instance.
+    pub(crate) is_alone: bool,
 }
 
 /// What calls wait for.
@@ -41,8 +46,18 @@ pub(crate) trait Room: Send + Sync {
     /// The same number for the same pool.
     fn number(&self) -> PoolNumber;
 
-    /// The calls of which one has to end before another can begin; `None` where it can, or will, without that.
-    fn in_the_way(&self) -> Option<usize>;
+    /// What has to happen before another call can begin; `None` where it can, or will, without any other call's end.
+    fn in_the_way(&self) -> Option<InTheWay>;
+}
+
+/// What keeps a call from an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InTheWay {
+    /// Calls in the pool's instances, of which one has to end.
+    pub(crate) calls: usize,
+    /// Where an instance more would do, and only a place in the host is missing: the instances of all pools that are at work,
+    /// of which one has to come to rest.
+    pub(crate) at_work: Option<usize>,
 }
 
 /// The calls of one host that made others.
@@ -56,6 +71,8 @@ struct Graph {
     calls: HashMap<CallNumber, Call>,
     /// The calls that have an instance of a pool and wait for others.
     holders: HashMap<PoolNumber, HashSet<CallNumber>>,
+    /// Those of them that have it to themselves.
+    alone: HashSet<CallNumber>,
 }
 
 #[derive(Default)]
@@ -96,7 +113,7 @@ impl Waits {
             return Err(Error::new(ErrorKind::TooLarge, message).with_limit("max-call-depth", max_depth.to_string()));
         }
         let mut graph = self.lock();
-        let Graph { calls, holders } = &mut *graph;
+        let Graph { calls, holders, alone } = &mut *graph;
         let above = calls.entry(caller.number).or_default();
         if above.made.len() >= max_width {
             let message =
@@ -109,15 +126,12 @@ impl Waits {
         above.made.insert(number);
         if caller.pool != 0 {
             holders.entry(caller.pool).or_default().insert(caller.number);
+            if caller.is_alone {
+                alone.insert(caller.number);
+            }
         }
         calls.insert(number, Call { is_nested: true, ..Call::default() });
         Ok(Nested { waits: self.clone(), number, caller: caller.number, depth })
-    }
-
-    /// Calls in the graph.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.lock().calls.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, Graph> {
@@ -134,48 +148,43 @@ impl Nested {
         self.depth
     }
 
-    /// Notes that the call waits for room until what comes back is dropped. `None`: there could only be room when the call
-    /// itself has ended.
-    pub(super) fn wait_for(&self, room: Arc<dyn Room>) -> Option<WaitsFor<'_>> {
-        let mut graph = self.waits.lock();
-        graph.calls.entry(self.number).or_default().waits_for = Some(room);
-        let can_end = graph.can_end(self.number);
-        drop(graph);
-        let waits = WaitsFor(self);
-        can_end.then_some(waits)
+    /// Notes that the call waits for room until what comes back is dropped.
+    pub(super) fn wait_for(&self, room: Arc<dyn Room>) -> WaitsFor<'_> {
+        self.waits.lock().calls.entry(self.number).or_default().waits_for = Some(room);
+        WaitsFor(self)
     }
 }
 
 impl Drop for Nested {
     fn drop(&mut self) {
         let mut graph = self.waits.lock();
-        let Graph { calls, holders } = &mut *graph;
-        if let Some(call) = calls.remove(&self.number) {
-            release(holders, call.has, self.number);
+        if let Some(call) = graph.calls.remove(&self.number) {
+            graph.release(self.number, call.has);
         }
-        let Some(above) = calls.get_mut(&self.caller) else { return };
+        let Some(above) = graph.calls.get_mut(&self.caller) else { return };
         above.made.remove(&self.number);
         if above.made.is_empty() {
-            release(holders, above.has, self.caller);
-            if !above.is_nested {
-                calls.remove(&self.caller);
+            let (has, is_nested) = (above.has, above.is_nested);
+            graph.release(self.caller, has);
+            if !is_nested {
+                graph.calls.remove(&self.caller);
             }
-        }
-    }
-}
-
-/// A call no longer waits for others.
-fn release(holders: &mut HashMap<PoolNumber, HashSet<CallNumber>>, pool: PoolNumber, call: CallNumber) {
-    if let Some(of_pool) = holders.get_mut(&pool) {
-        of_pool.remove(&call);
-        if of_pool.is_empty() {
-            holders.remove(&pool);
         }
     }
 }
 
 /// Held while a call waits.
 pub(super) struct WaitsFor<'a>(&'a Nested);
+
+impl WaitsFor<'_> {
+    /// What the call waits for in vain, because that could only come about when the call itself has ended.
+    pub(super) fn in_vain(&self) -> Option<InTheWay> {
+        let graph = self.0.waits.lock();
+        let room = graph.calls.get(&self.0.number)?.waits_for.as_ref()?;
+        let in_the_way = room.in_the_way()?;
+        (!graph.can_end(self.0.number)).then_some(in_the_way)
+    }
+}
 
 impl Drop for WaitsFor<'_> {
     fn drop(&mut self) {
@@ -185,66 +194,62 @@ impl Drop for WaitsFor<'_> {
     }
 }
 
-/// What a call needs before it can end.
-enum Needs {
-    Nothing,
-    AnyOf(Vec<CallNumber>),
-    AllOf(Vec<CallNumber>),
-}
-
 impl Graph {
+    /// A call no longer waits for others.
+    fn release(&mut self, call: CallNumber, pool: PoolNumber) {
+        self.alone.remove(&call);
+        if let Some(of_pool) = self.holders.get_mut(&pool) {
+            of_pool.remove(&call);
+            if of_pool.is_empty() {
+                self.holders.remove(&pool);
+            }
+        }
+    }
+
     /// Whether there is an order in which calls can end, this one among them.
     fn can_end(&self, call: CallNumber) -> bool {
-        let mut open = HashMap::new();
-        let mut unseen = vec![call];
-        while let Some(call) = unseen.pop() {
-            if open.contains_key(&call) {
-                continue;
-            }
-            let needs = self.needs(call);
-            match &needs {
-                Needs::Nothing => {}
-                Needs::AnyOf(calls) | Needs::AllOf(calls) => unseen.extend(calls),
-            }
-            open.insert(call, needs);
-        }
-        // Lets those end that need nobody who is still there, until nobody is left who can.
-        loop {
-            let before = open.len();
-            let able: Vec<_> = open.iter().filter(|(_, needs)| needs.are_met(&open)).map(|(call, _)| *call).collect();
-            able.iter().for_each(|call| _ = open.remove(call));
-            if !open.contains_key(&call) {
-                return true;
-            }
-            if open.len() == before {
-                return false;
-            }
+        order::is_possible(Node::Call(call), |node| self.needs(node))
+    }
+
+    /// What has to be before a call can end, or before there is room.
+    fn needs(&self, node: Node) -> Needs<Node> {
+        let calls = |calls: &HashSet<CallNumber>| calls.iter().copied().map(Node::Call).collect();
+        match node {
+            Node::Call(call) => match self.calls.get(&call) {
+                Some(Call { waits_for: Some(room), .. }) => self.needs_of(&**room),
+                Some(Call { made, .. }) => Needs::AllOf(calls(made)),
+                None => Needs::AllOf(Vec::new()),
+            },
+            Node::Room(pool) => Needs::AnyOf(self.holders.get(&pool).map(calls).unwrap_or_default()),
+            Node::Place => Needs::AnyOf(calls(&self.alone)),
         }
     }
 
-    fn needs(&self, call: CallNumber) -> Needs {
-        let Some(Call { made, waits_for, .. }) = self.calls.get(&call) else { return Needs::Nothing };
-        let Some(room) = waits_for else {
-            return if made.is_empty() { Needs::Nothing } else { Needs::AllOf(made.iter().copied().collect()) };
-        };
-        let none = HashSet::new();
-        let holders = self.holders.get(&room.number()).unwrap_or(&none);
-        match room.in_the_way() {
-            // Each of them waits for others; where one does not, it will end by itself.
-            Some(in_the_way) if in_the_way <= holders.len() => Needs::AnyOf(holders.iter().copied().collect()),
-            _ => Needs::Nothing,
+    fn needs_of(&self, room: &dyn Room) -> Needs<Node> {
+        let nothing = Needs::AllOf(Vec::new());
+        let Some(InTheWay { calls, at_work }) = room.in_the_way() else { return nothing };
+        // Where one of them waits for no other call, it will end by itself.
+        if calls > self.holders.get(&room.number()).map_or(0, HashSet::len) {
+            return nothing;
+        }
+        let this = Node::Room(room.number());
+        match at_work {
+            None => Needs::AnyOf(vec![this]),
+            Some(at_work) if at_work > self.alone.len() => nothing,
+            Some(_) => Needs::AnyOf(vec![this, Node::Place]),
         }
     }
 }
 
-impl Needs {
-    fn are_met(&self, open: &HashMap<CallNumber, Self>) -> bool {
-        match self {
-            Self::Nothing => true,
-            Self::AnyOf(calls) => calls.iter().any(|call| !open.contains_key(call)),
-            Self::AllOf(calls) => calls.iter().all(|call| !open.contains_key(call)),
-        }
-    }
+/// What can be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Node {
+    /// The end of a call.
+    Call(CallNumber),
+    /// The end of a call in this pool.
+    Room(PoolNumber),
+    /// The rest of an instance of any pool.
+    Place,
 }
 
 impl fmt::Debug for Waits {

@@ -57,7 +57,7 @@ impl Asker<'_> {
     /// The call as others see it that are made from it.
     fn frame(&self, pool: usize) -> Frame {
         let (number, depth) = self.nested.map_or((0, 0), |nested| (nested.number(), nested.depth()));
-        Frame { number, depth, pool, deadline: self.deadline, gone: None }
+        Frame { number, depth, pool, deadline: self.deadline, ..Frame::default() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,6 +16,7 @@ use crate::component::Entrypoint;
 use crate::error::Result;
 use crate::instance::Live;
 use crate::manifest::{ClassSettings, MethodSettings};
+use crate::pool::Stake;
 use crate::state::{Identity, Output, OutputOrigin, Stdio};
 use crate::values::{Limits, Signature, Value, from_value};
 
@@ -56,8 +58,9 @@ impl EntrypointInner {
         matches!(*self.entrypoint, Entrypoint::Command { .. })
     }
 
-    async fn start(&self, app: &App, arguments: Vec<String>) -> Result<Live> {
+    async fn start(&self, app: &App, arguments: Vec<String>) -> Result<(Live, Stake)> {
         let host = &app.inner.host.inner;
+        let stake = host.budget.app(app.name(), Instant::now()).reserve(self.settings.wait_timeout).await?;
         let id = host.next_instance_id();
         let origin = OutputOrigin {
             app: app.name().to_owned(),
@@ -76,7 +79,7 @@ impl EntrypointInner {
         let wasi = &mut blueprint.setup.wasi;
         wasi.arguments = std::iter::once(self.component.clone()).chain(arguments).collect();
         wasi.stdio = Stdio::Inherit;
-        Live::start_unentered(Arc::new(blueprint), output, Arc::new(identity)).await
+        Ok((Live::start_unentered(Arc::new(blueprint), output, Arc::new(identity)).await?, stake))
     }
 }
 
@@ -124,7 +127,7 @@ impl Main {
 
     pub(crate) async fn call_values(&self, arguments: Vec<Value>) -> Result<Value> {
         let _working = self.app.inner.host.inner.drain.work()?;
-        let mut live = self.inner().start(&self.app, Vec::new()).await?;
+        let (mut live, _stake) = self.inner().start(&self.app, Vec::new()).await?;
         live.run_main(arguments).await
     }
 
@@ -169,7 +172,7 @@ impl Command {
         let Entrypoint::Command { export } = &*inner.entrypoint else {
             return Err(crate::error::Error::internal("a `Command` is made of such an entrypoint only"));
         };
-        let mut live = inner.start(&self.app, arguments).await?;
+        let (mut live, _stake) = inner.start(&self.app, arguments).await?;
         live.run_command(export).await
     }
 }

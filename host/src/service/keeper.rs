@@ -172,6 +172,11 @@ impl Keeper for ClassKeeper {
         })
     }
 
+    fn describe(&self, parameters: &Arc<[Value]>) -> String {
+        let parameters = self.parameters_json(parameters).to_string();
+        format!("`{}` with the parameters {}", self.class, shortened(&parameters))
+    }
+
     fn note(&self, event: Event<'_>) {
         let Self { app, class, metrics, .. } = self;
         match event {

@@ -49,7 +49,8 @@ impl Way {
         let gone = || Error::new(ErrorKind::Draining, "the app of the calling guest is gone");
         let host = self.host.upgrade().ok_or_else(gone)?;
         let class = self.siblings.upgrade().ok_or_else(gone)?.find(&request.class, &self.allowed)?;
-        let caller = Caller { number: frame.number, depth: frame.depth, pool: frame.pool };
+        let Frame { number, depth, pool, is_shared, .. } = *frame;
+        let caller = Caller { number, depth, pool, is_alone: !is_shared };
         let nested = host.waits.begin(&caller, host.next_call())?;
         let deadline = frame.deadline;
         let span = tracing::debug_span!("nested", caller = frame.number, call = nested.number());

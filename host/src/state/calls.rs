@@ -66,6 +66,8 @@ pub(crate) struct Frame {
     pub(crate) depth: u32,
     /// The pool of its instance, by a number of that pool's; 0 is none.
     pub(crate) pool: usize,
+    /// Whether other calls may be in its instance.
+    pub(crate) is_shared: bool,
     /// When its callers no longer wait for it.
     pub(crate) deadline: Option<Instant>,
     /// Cancelled when that is so, where the guest goes on all the same.
@@ -143,13 +145,13 @@ pub(crate) fn link(linker: &mut Linker<State>, kind: EngineKind) -> wasmtime::Re
     link_context(linker)?;
     let mut calls = linker.instance(CALLS)?;
     calls.func_wrap_async("call", |store: StoreContextMut<'_, State>, request: RawRequest| {
-        let pending = call(store, request);
+        let pending = call(store, request, Form::Blocks);
         Box::new(async move { Ok((pending.await,)) })
     })?;
     if kind == EngineKind::Async {
         calls.func_wrap_concurrent("call-async", |accessor: &Accessor<State>, request: RawRequest| {
             Box::pin(async move {
-                let pending = accessor.with(|mut access| call(access.as_context_mut(), request));
+                let pending = accessor.with(|mut access| call(access.as_context_mut(), request, Form::Waits));
                 Ok((pending.await,))
             })
         })?;
@@ -183,10 +185,20 @@ fn link_context(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 /// Class, method, parameters, arguments.
 type RawRequest = (String, String, String, String);
 
+/// In which form a call is made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Nothing else runs in the instance meanwhile.
+    Blocks,
+    /// Its caller alone waits.
+    Waits,
+}
+
 /// Begins a call, in the name of the one that asks for it.
 fn call(
     mut store: StoreContextMut<'_, State>,
     (class, method, parameters, arguments): RawRequest,
+    form: Form,
 ) -> impl Future<Output = Result<String, Failure>> + Send + use<> {
     let begun = (|| {
         let peers = store.data().calls.identity.peers.clone();
@@ -195,6 +207,12 @@ fn call(
             let message = "calls are made from methods and entrypoints, while these run, and from no hook";
             Error::new(ErrorKind::Conflict, message)
         })?;
+        if form == Form::Blocks && frame.is_shared {
+            // Others would wait with it, those among them that it waits for, and nobody could stop it.
+            let message = "`call` holds up all calls of the instance, and others may be in this one, whose class has a \
+                           `concurrency` over 1; make the call with `call-async`";
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
         frame.deadline = deadline(&store, &frame);
         let pending = peers.call(&frame, Request { class, method, parameters, arguments });
         Ok::<_, Error>((pending, frame.gone))

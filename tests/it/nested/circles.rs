@@ -34,7 +34,10 @@ async fn a_method_that_calls_its_own_pool_is_told() {
     let step = own("a", "echo", &json!(["x"]));
     let error = soon(async || refused(&a, &step).await).await;
     assert!(error.starts_with("would-deadlock: the call would wait for an instance"), "{error}");
-    assert!(error.contains("there are 1 for these parameters") && error.contains("`max-instances`"), "{error}");
+    assert!(
+        error.contains("`max-instances` of `caller` with the parameters {\"name\":\"a\"} is 1, and all"),
+        "{error}"
+    );
     assert_eq!((pool(&app, "a").starts, pool(&app, "a").waiting), (1, 0), "the caller goes on");
 
     let roomy = load(&host, "calls", "max-instances = 2").await;
@@ -104,7 +107,10 @@ async fn calls_that_share_the_only_instance_are_a_circle_once_its_slots_are_full
     let deeper = step("caller", "fan-out", &json!(["a"]), &json!([inside, 1]));
     let answers: Vec<Value> = a.call("fan-out", &(deeper, 1)).await.unwrap();
     let told = answers[0]["ok"].as_str().unwrap();
-    assert!(told.contains("would-deadlock: ") && told.contains("with 2 calls in each"), "{told}");
+    assert!(
+        told.contains("would-deadlock: ") && told.contains("with 2 calls in each") && told.contains("or `concurrency`"),
+        "{told}"
+    );
     host.host.shutdown().await;
 }
 
@@ -120,5 +126,47 @@ async fn who_only_waits_its_turn_is_not_told_anything() {
         assert_eq!(answer.as_deref(), Ok("\"x\""));
     }
     assert_eq!(pool(&app, "shared").starts, 1);
+    host.host.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_chain_that_takes_all_places_of_the_host_is_told() {
+    let host = TestHost::with(|builder| builder.max_instances(3));
+    let app = load(&host, "calls", "").await;
+    let mut chain = own("e", "echo", &json!(["x"]));
+    for name in ["d", "c", "b"] {
+        chain = relayed(name, &[chain]);
+    }
+    // The call for `d` would be the fourth instance.
+    let error = soon_or_told(&caller(&app, "a"), &chain).await;
+    assert!(error.contains("would-deadlock: ") && error.contains("all 3 of the host are at work"), "{error}");
+    // With an idle instance that goes for it, it works.
+    let short = relayed("b", &[own("c", "echo", &json!(["x"]))]);
+    assert!(relay(&caller(&app, "a"), &[short]).await.is_ok());
+    let other = relayed("e", &[own("f", "echo", &json!(["x"]))]);
+    assert!(relay(&caller(&app, "d"), &[other]).await.is_ok());
+    host.host.shutdown().await;
+}
+
+/// What a chain is told, long before anybody would have waited for too long.
+async fn soon_or_told(caller: &Bound, chain: &Value) -> String {
+    let answer = relay(caller, std::slice::from_ref(chain));
+    tokio::time::timeout(Duration::from_secs(15), answer)
+        .await
+        .expect("it does not wait for `wait-timeout`")
+        .unwrap_err()
+}
+
+#[tokio::test]
+async fn the_form_that_blocks_is_refused_where_calls_share_the_instance() {
+    let host = TestHost::new();
+    let app = load(&host, "calls-async", "max-instances = 1\nconcurrency = 4").await;
+    let step = (own("b", "echo", &json!(["x"])),);
+    let error = caller(&app, "a").call::<_, String>("blocking", &step).await.unwrap_err();
+    let error = error.value().and_then(Value::as_str).expect("the method's own").to_owned();
+    assert!(error.starts_with("conflict: `call` holds up all calls of the instance"), "{error}");
+    let alone = load(&host, "calls-async", "").await;
+    let answer: String = caller(&alone, "a").call("blocking", &step).await.unwrap();
+    assert_eq!(answer, "\"x\"");
     host.host.shutdown().await;
 }

@@ -17,6 +17,23 @@ async fn an_entrypoint_calls_a_class_of_its_app() {
 }
 
 #[test]
+fn a_chain_of_calls_ends_on_the_command_line() {
+    let host = TestHost::new();
+    let manifest = host.manifest("calls", "");
+    // `main`, six that relay, and the last one, each in an instance of its own.
+    let mut chain = own("last", "echo", &json!(["deep"]));
+    for level in 0..6 {
+        chain = relayed(&format!("level-{level}"), &[chain]);
+    }
+    let mut command = wasmhost_command();
+    command.arg("run").arg(&manifest);
+    for name in ["class", "method", "parameters", "arguments"] {
+        command.arg(format!("--{name}")).arg(chain[name].as_str().unwrap());
+    }
+    assert!(run(&mut command).ok().contains("deep"));
+}
+
+#[test]
 fn the_command_line_runs_one() {
     let host = TestHost::new();
     let manifest = host.manifest("calls", "[class.caller]\nmax-instances = 1");

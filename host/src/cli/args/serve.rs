@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Cache, Permissions, Preparing, duration};
+use super::{Cache, Calls, Permissions, Preparing, duration};
 use crate::manifest::AnySize;
 use crate::service::HostBuilder;
 
@@ -96,9 +96,8 @@ pub(in crate::cli) struct ServeArgs {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Limits")]
 pub(in crate::cli) struct Limits {
-    /// How many instances may be alive at once [default: 1000]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(in crate::cli) max_instances: Option<u32>,
+    #[command(flatten)]
+    pub(in crate::cli) calls: Calls,
 
     /// Above how much memory of all instances idle ones go [default: half of the machine's]
     #[arg(long, value_name = "SIZE")]
@@ -111,14 +110,6 @@ pub(in crate::cli) struct Limits {
     /// How many calls of one app wait for an instance [default: 10000]
     #[arg(long, value_name = "COUNT")]
     pub(in crate::cli) max_queued_calls: Option<u32>,
-
-    /// How many calls may stand one below another, each made by the one above [default: 16]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(in crate::cli) max_call_depth: Option<u32>,
-
-    /// How many calls that one call made may be under way at a time [default: 100]
-    #[arg(long, value_name = "COUNT", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
-    pub(in crate::cli) max_nested_calls: Option<usize>,
 
     /// How many sets of parameters of one app may have a pool at a time [default: 10000]
     #[arg(long, value_name = "COUNT")]
@@ -140,9 +131,7 @@ pub(in crate::cli) struct Limits {
 impl Limits {
     /// Sets what was given; the rest keeps its default.
     pub(in crate::cli) fn apply(&self, mut builder: HostBuilder) -> HostBuilder {
-        if let Some(instances) = self.max_instances {
-            builder = builder.max_instances(instances);
-        }
+        builder = self.calls.apply(builder);
         if let Some(size) = self.memory_budget {
             builder = builder.memory_budget_bytes(size.bytes());
         }
@@ -151,12 +140,6 @@ impl Limits {
         }
         if let Some(calls) = self.max_queued_calls {
             builder = builder.max_queued_calls(calls);
-        }
-        if let Some(calls) = self.max_call_depth {
-            builder = builder.max_call_depth(calls);
-        }
-        if let Some(calls) = self.max_nested_calls {
-            builder = builder.max_nested_calls(calls);
         }
         if let Some(tuples) = self.max_tuples {
             builder = builder.max_tuples(tuples);

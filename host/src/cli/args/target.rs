@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use clap::{Args, CommandFactory};
 
-use super::{Cache, Cli, Permissions, Preparing, ServerArgs};
+use super::{Cache, Calls, Cli, Permissions, Preparing, ServerArgs};
 
 /// What stands in the help of the verbs that take a target with options of its own.
 macro_rules! after_target {
@@ -54,7 +54,10 @@ pub(in crate::cli) struct RunArgs {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "TARGET", value_hint = clap::ValueHint::AnyPath)]
     pub(in crate::cli) target: Vec<OsString>,
 
-    // Last, for its heading would stand over whatever follows.
+    // Last, for their headings would stand over whatever follows.
+    #[command(flatten)]
+    pub(in crate::cli) calls: Calls,
+
     #[command(flatten)]
     pub(in crate::cli) preparing: Preparing,
 }

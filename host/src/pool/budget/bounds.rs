@@ -79,6 +79,11 @@ impl AppBudget {
         self.running.fetch_sub(1, Ordering::SeqCst);
     }
 
+    /// Instances at work.
+    pub(super) fn running(&self) -> usize {
+        self.running.load(Ordering::SeqCst) as usize
+    }
+
     /// Whether pools wait for the right: who comes now is behind them.
     pub(in crate::pool) fn is_held_up(&self) -> bool {
         self.is_held_up.load(Ordering::SeqCst)

@@ -60,6 +60,8 @@ pub(crate) struct Stake {
     bytes: u64,
     is_leaving: bool,
     is_making_room: bool,
+    /// Of an instance of no pool.
+    is_outside: bool,
     /// Whether its end hands the place on.
     grants: bool,
 }
@@ -140,6 +142,16 @@ impl Budget {
         }
     }
 
+    /// The instances of pools that are at work, if they have all the places there are for pools; `None` while any other has one,
+    /// or none is missing.
+    pub(in crate::pool) fn all_at_work(&self) -> Option<usize> {
+        let free = lock(&self.places).free;
+        let taken = (self.limits.max_instances - free) as usize;
+        let outside = self.outside.load(Ordering::Relaxed);
+        let at_work = self.running();
+        (free == 0 && taken <= at_work + outside).then_some(at_work)
+    }
+
     /// `overloaded`: for so long there was no place for an instance, or no memory.
     pub(in crate::pool) fn no_place(&self, waited: Duration) -> Error {
         let lacks_memory = {
@@ -172,7 +184,9 @@ impl AppBudget {
     ///
     /// `overloaded` when none was free in time.
     pub(crate) async fn reserve(self: &Arc<Self>, wait_timeout: Duration) -> Result<Stake> {
-        if let Ok(Some((stake, _))) = tokio::time::timeout(wait_timeout, self.place()).await {
+        if let Ok(Some((mut stake, _))) = tokio::time::timeout(wait_timeout, self.place()).await {
+            stake.is_outside = true;
+            self.host.outside.fetch_add(1, Ordering::Relaxed);
             return Ok(stake);
         }
         Err(self.host.no_place(wait_timeout))
@@ -206,7 +220,8 @@ impl Stake {
     fn new(app: Arc<AppBudget>) -> Self {
         app.instances.fetch_add(1, Ordering::Relaxed);
         app.host.looks.shares_changed();
-        let mut stake = Self { app, bytes: 0, is_leaving: false, is_making_room: false, grants: true };
+        let mut stake =
+            Self { app, bytes: 0, is_leaving: false, is_making_room: false, is_outside: false, grants: true };
         stake.charge(0);
         stake
     }
@@ -247,6 +262,7 @@ impl Drop for Stake {
             host.leaving_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
         }
         host.leaving.fetch_sub(usize::from(self.is_making_room), Ordering::Relaxed);
+        host.outside.fetch_sub(usize::from(self.is_outside), Ordering::Relaxed);
         lock(&host.places).free += 1;
         if self.grants && host.starved.load(Ordering::Acquire) > 0 {
             host.grant();

@@ -10,8 +10,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pool::budget::{Queued, overloaded};
 use crate::pool::lease::Lease;
 use crate::pool::policy::{Acquired, Limits, Ticket};
-use crate::pool::waits::Nested;
+use crate::pool::waits::{InTheWay, Nested, WaitsFor};
 use crate::pool::{Keeper, Settings};
+
+/// When a call that waits is looked at for the second time.
+const FIRST_LOOK: Duration = Duration::from_millis(20);
 
 /// A caller's place in the queue.
 pub(in crate::pool) struct Waiting<K: Keeper> {
@@ -30,15 +33,35 @@ impl<K: Keeper> Waiting<K> {
     /// Dropping the future gives up the place, or the lease that came meanwhile.
     pub(in crate::pool) async fn lease(mut self, nested: Option<&Nested>) -> Result<Lease<K>> {
         let limit = self.pool.shared.settings.wait_timeout;
-        let _waits = match nested.map(|nested| nested.wait_for(self.pool.clone())) {
-            Some(None) => return Err(self.pool.would_deadlock()),
-            waits => waits.flatten(),
+        let pool = self.pool.clone();
+        let in_vain = async {
+            match nested {
+                Some(nested) => waits_in_vain(&nested.wait_for(pool.clone())).await,
+                None => std::future::pending().await,
+            }
         };
-        match tokio::time::timeout(limit, &mut self.lease).await {
-            Ok(Ok(lease)) => lease,
-            Ok(Err(_)) => Err(Error::new(ErrorKind::Draining, "the host is shutting down")),
-            Err(_) => Err(self.pool.kept_waiting()),
+        tokio::select! {
+            biased;
+            lease = &mut self.lease => match lease {
+                Ok(lease) => lease,
+                Err(_) => Err(Error::new(ErrorKind::Draining, "the host is shutting down")),
+            },
+            in_the_way = in_vain => Err(self.pool.would_deadlock(in_the_way)),
+            () = tokio::time::sleep(limit) => Err(self.pool.kept_waiting()),
         }
+    }
+}
+
+/// Returns when a call waits in vain. It does so from the beginning, or from when a start turns out to have no place: looked at
+/// again soon, and then less and less often.
+async fn waits_in_vain(waits: &WaitsFor<'_>) -> InTheWay {
+    let mut pause = FIRST_LOOK;
+    loop {
+        if let Some(in_the_way) = waits.in_vain() {
+            return in_the_way;
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
     }
 }
 
@@ -73,14 +96,29 @@ impl<K: Keeper> Pool<K> {
     }
 
     /// What a caller would wait for in vain.
-    fn would_deadlock(&self) -> Error {
+    fn would_deadlock(&self, in_the_way: InTheWay) -> Error {
         let Limits { max_instances, concurrency, .. } = self.shared.settings.limits;
-        let calls = if concurrency > 1 { format!(", with {concurrency} calls in each") } else { String::new() };
-        let message = format!(
-            "the call would wait for an instance that only its own callers can give back: there are {max_instances} for these \
-             parameters{calls}, and all are at work for calls that wait for this one; the setting is `max-instances`"
-        );
-        Error::new(ErrorKind::WouldDeadlock, message).with_limit("max-instances", max_instances.to_string())
+        let would = "the call would wait for an instance that only its own callers can give back";
+        let (message, limit) = if in_the_way.at_work.is_some() {
+            let places = self.shared.app.host.limits.max_instances;
+            let message = format!(
+                "{would}: all {places} of the host are at work for calls that wait for this one; the setting is the host's \
+                 `--max-instances`"
+            );
+            (message, places)
+        } else {
+            let what = self.shared.keeper.describe(&self.parameters);
+            let (calls, or) = match concurrency {
+                1 => (String::new(), ""),
+                _ => (format!(" with {concurrency} calls in each"), ", or `concurrency`"),
+            };
+            let message = format!(
+                "{would}: `max-instances` of {what} is {max_instances}{calls}, and all are at work for calls that wait for this \
+                 one; the setting is `max-instances`{or}"
+            );
+            (message, max_instances)
+        };
+        Error::new(ErrorKind::WouldDeadlock, message).with_limit("max-instances", limit.to_string())
     }
 
     /// What is left for a caller who did not get an instance at once.

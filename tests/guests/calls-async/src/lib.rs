@@ -37,6 +37,11 @@ impl Guest for Component {
         answer
     }
 
+    async fn blocking(Step { class, method, parameters, arguments }: Step) -> Result<String, String> {
+        let answer = calls::call(&class, &method, &parameters, &arguments);
+        answer.map_err(|failure| format!("{}: {}", failure.kind, failure.message))
+    }
+
     async fn echo(text: String) -> String {
         text
     }

@@ -36,16 +36,18 @@ fn a_deeper_call_overtakes_those_who_wait_for_the_app_to_run_less() {
 fn calls_are_in_the_way_only_where_nothing_else_helps() {
     let (mut policy, now, first) = entered(limits(2, 2));
     (0..2).for_each(|_| _ = policy.acquire(now, asks(true, None)));
-    assert_eq!(policy.in_the_way(), None, "there may be another instance");
+    assert_eq!(policy.in_the_way(0), None, "there may be another instance");
     policy.enqueue((), 0);
     let second = policy.next_start(now).expect("nobody else is served");
+    assert_eq!(policy.in_the_way(0), None, "one is on its way");
+    assert_eq!(policy.in_the_way(1), Some((2, true)), "it has no place");
     policy.started(second, None, now);
     policy.next_grant(true).expect("it waits");
-    assert_eq!(policy.in_the_way(), None, "which has room");
+    assert_eq!(policy.in_the_way(0), None, "which has room");
     _ = policy.acquire(now, asks(true, None));
-    assert_eq!(policy.in_the_way(), Some(4));
+    assert_eq!(policy.in_the_way(0), Some((4, false)));
     policy.retire_member(second);
-    assert_eq!(policy.in_the_way(), Some(4), "it goes when its calls have ended");
+    assert_eq!(policy.in_the_way(0), Some((4, false)), "it goes when its calls have ended");
     policy.release(first, false, now, None);
-    assert_eq!(policy.in_the_way(), None, "one that broke goes by itself");
+    assert_eq!(policy.in_the_way(0), None, "one that broke goes by itself");
 }
