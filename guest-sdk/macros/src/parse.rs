@@ -80,7 +80,7 @@ pub(crate) fn function(arguments: TokenStream, item: &mut ItemFn, problems: &mut
         problems.on(&item.sig.ident, "a `#[function]` has no hooks; write a `#[class]` module");
     }
     let role = role.filter(|role| matches!(role, Role::Method(_))).unwrap_or(Role::Method(None));
-    let function = alone(role, item, problems)?;
+    let function = alone(role, item, problems);
     // Its docs are the method's: said of the class, too, they would stand twice in every listing.
     let (docs, types) = (String::new(), Vec::new());
     Some(Class { form: Form::Function, name, docs, settings, state: None, types, functions: vec![function] })
@@ -99,7 +99,7 @@ pub(crate) fn main(arguments: TokenStream, item: &mut ItemFn, problems: &mut Pro
     if let Some(FnArg::Receiver(receiver)) = item.sig.receiver().map(|receiver| FnArg::Receiver(receiver.clone())) {
         problems.on(receiver, "an entrypoint has no state; leave out `self`");
     }
-    let mut function = alone(Role::Method(None), item, problems)?;
+    let mut function = alone(Role::Method(None), item, problems);
     // Whatever the function is called: this is what the host knows entrypoints by.
     function.name.wit = "main".to_owned();
     let name = function.name.clone();
@@ -108,7 +108,7 @@ pub(crate) fn main(arguments: TokenStream, item: &mut ItemFn, problems: &mut Pro
 }
 
 /// Reads a function that stands by itself.
-fn alone(role: Role, item: &mut ItemFn, problems: &mut Problems) -> Option<Function> {
+fn alone(role: Role, item: &mut ItemFn, problems: &mut Problems) -> Function {
     let types = Types { own: &[], others: &[], is_in_module: false };
     let around = Around { types: &types, definitions: &[], state: None };
     around.read(role, &item.attrs, &mut item.sig, problems)
@@ -180,14 +180,14 @@ impl Members<'_> {
                 _ => self.state = Some(owner.clone()),
             }
             let around = Around { types: self.types, definitions: self.definitions, state: Some(owner) };
-            self.functions.extend(around.read(role, &function.attrs, &mut function.sig, problems));
+            self.functions.push(around.read(role, &function.attrs, &mut function.sig, problems));
         }
     }
 
     fn function(&mut self, function: &mut ItemFn, problems: &mut Problems) {
         let Some(role) = Marks::take(&mut function.attrs, problems).role(problems) else { return };
         let around = Around { types: self.types, definitions: self.definitions, state: None };
-        self.functions.extend(around.read(role, &function.attrs, &mut function.sig, problems));
+        self.functions.push(around.read(role, &function.attrs, &mut function.sig, problems));
     }
 }
 
@@ -223,13 +223,28 @@ fn docs_of(items: &[Item], state: &Ident) -> Option<String> {
     })
 }
 
-/// Takes `Value` out of what types derive.
-pub(crate) fn without_derives(items: &mut [Item]) {
-    for item in items {
-        match item {
-            Item::Struct(item) => attributes::underive(&mut item.attrs, "Value"),
-            Item::Enum(item) => attributes::underive(&mut item.attrs, "Value"),
-            _ => {}
+/// Takes `Value` out of what types derive, and returns the types that are, or might be meant to be, values by a derive.
+pub(crate) fn without_derives(items: &mut [Item]) -> Vec<Ident> {
+    let mut types = Vec::new();
+    for item in &mut *items {
+        let (attributes, ident, generics) = match item {
+            Item::Struct(item) => (&mut item.attrs, &item.ident, &item.generics),
+            Item::Enum(item) => (&mut item.attrs, &item.ident, &item.generics),
+            _ => continue,
+        };
+        attributes::underive(attributes, "Value");
+        if generics.params.is_empty() {
+            types.push(ident.clone());
         }
     }
+    types.retain(|ty| !items.iter().any(|item| makes_value(item, ty)));
+    types
+}
+
+/// Whether the item is an `impl Value` for the type.
+fn makes_value(item: &Item, ty: &Ident) -> bool {
+    let Item::Impl(item) = item else { return false };
+    let Some((_, path, _)) = &item.trait_ else { return false };
+    path.segments.last().is_some_and(|last| last.ident == "Value")
+        && matches!(&*item.self_ty, syn::Type::Path(path) if path.path.is_ident(ty))
 }

@@ -54,6 +54,8 @@ impl Depth {
     pub(super) fn argument(self, parameter: &Parameter, ty: &Type) -> TokenStream {
         let name = &parameter.name.rust;
         match ty {
+            // In a class with mistakes: no caller makes another one.
+            _ if ty.is_unknown() => quote!(#name: impl ::core::marker::Sized),
             Type::Plain(Plain::String) => quote!(#name: impl ::core::convert::Into<::std::string::String>),
             Type::Option(inner) => {
                 let inner = self.named(inner);
