@@ -71,6 +71,14 @@ pub(crate) fn class(arguments: TokenStream, module: &mut ItemMod, problems: &mut
 
 /// Reads a `#[function]`.
 pub(crate) fn function(arguments: TokenStream, item: &mut ItemFn, problems: &mut Problems) -> Option<Class> {
+    if let Some(receiver) = item.sig.receiver() {
+        problems.on(receiver, "a `#[function]` has no state to take; write a `#[class]` module, with `#[method]` here");
+        // The compiler does not know our attributes, whatever else is wrong with them.
+        let mut unheard = Problems::default();
+        Marks::take(&mut item.attrs, &mut unheard);
+        alone(Role::Method(None), item, &mut unheard);
+        return None;
+    }
     let settings = settings::settings(arguments, problems);
     let name = names::class_name(&item.sig.ident, problems);
     refuse_word(&name.wit, &item.sig.ident, problems);
