@@ -14,6 +14,7 @@ mod attributes;
 mod default;
 mod definitions;
 mod function;
+mod misspelled;
 mod route;
 mod settings;
 mod types;
@@ -21,6 +22,7 @@ mod types;
 use attributes::Marks;
 pub(crate) use definitions::{has_empty, has_no_generics, has_nothing};
 use function::Around;
+use misspelled::Imports;
 pub(crate) use route::shape;
 use types::Types;
 pub(crate) use types::spelled;
@@ -40,7 +42,9 @@ pub(crate) fn class(arguments: TokenStream, module: &mut ItemMod, problems: &mut
     let (own, others) = type_names(items);
     let types = Types { own: &own, others: &others, is_in_module: true };
     let definitions = definitions(items, &types, problems);
-    let mut members = Members { types: &types, definitions: &definitions, functions: Vec::new(), state: None };
+    let imports = Imports::of(items);
+    let mut members =
+        Members { types: &types, definitions: &definitions, imports: &imports, functions: Vec::new(), state: None };
     for item in &mut *items {
         match item {
             Item::Impl(block) if block.trait_.is_none() => members.block(block, problems),
@@ -97,13 +101,17 @@ pub(crate) fn function(arguments: TokenStream, item: &mut ItemFn, problems: &mut
 /// Reads a `#[main]`.
 pub(crate) fn main(arguments: TokenStream, item: &mut ItemFn, problems: &mut Problems) -> Option<Class> {
     let settings = settings::of_main(arguments, problems);
-    if let Some(attribute) = Marks::find(&item.attrs) {
+    // The mistake is one, however many mistakes are in the attribute itself.
+    let mut unheard = Problems::default();
+    let of_marks = if let Some(attribute) = Marks::find(&item.attrs) {
         let message = "an entrypoint is neither a hook nor a method; write a `#[class]` module, or a `#[function]`, \
                        beside it";
         problems.on(attribute, message);
-    }
-    // The mistake is one, however many mistakes are in the attribute itself.
-    Marks::take(&mut item.attrs, &mut Problems::default());
+        &mut unheard
+    } else {
+        &mut *problems
+    };
+    Marks::take(&mut item.attrs, of_marks);
     if let Some(FnArg::Receiver(receiver)) = item.sig.receiver().map(|receiver| FnArg::Receiver(receiver.clone())) {
         problems.on(receiver, "an entrypoint has no state; leave out `self`");
     }
@@ -163,6 +171,7 @@ fn has_glob(tree: &UseTree) -> bool {
 struct Members<'a> {
     types: &'a Types<'a>,
     definitions: &'a [Definition],
+    imports: &'a Imports,
     functions: Vec<Function>,
     state: Option<Ident>,
 }
@@ -173,8 +182,14 @@ impl Members<'_> {
             syn::Type::Path(path) => path.path.get_ident().cloned(),
             _ => None,
         };
+        // Another attribute of the block may know what it finds in there.
+        let known = ["allow", "cfg", "deny", "doc", "expect", "warn"];
+        let is_ours = block.attrs.iter().all(|attribute| known.iter().any(|known| attribute.path().is_ident(known)));
         for item in &mut block.items {
             let ImplItem::Fn(function) = item else { continue };
+            if is_ours {
+                self.imports.correct(&mut function.attrs, problems);
+            }
             let Some(role) = Marks::take(&mut function.attrs, problems).role(problems) else { continue };
             let Some(owner) = &owner else {
                 problems.on(&block.self_ty, "the type of a class has no generics; write `impl Name`");
