@@ -11,6 +11,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
+use serde_json::Value as Json;
 
 use crate::model::{Class, Failure, Form, Function, Parameter, Returned, Type};
 
@@ -108,8 +109,8 @@ fn ready(class: &Class, method: &Function, parameters: &TokenStream) -> Ready {
     let fields = Ident::new("arguments", Span::mixed_site());
     let (class_name, method_name, docs) = (&class.name.wit, &method.name.wit, &method.docs);
     let required = || method.values().filter(|(_, ty, default)| !is_optional(ty, *default));
-    let arguments = required().map(|(parameter, ty, _)| Depth::HANDLE.argument(parameter, ty)).collect();
-    let puts = required().map(|(parameter, ty, _)| put(&quote!(#fields), parameter, ty));
+    let arguments = required().map(|(parameter, ty, _)| Depth::HANDLE.argument(parameter, ty, None)).collect();
+    let puts = required().map(|(parameter, ty, _)| put(&quote!(#fields), parameter, ty, None));
     let call = quote! {
         let mut #fields = ::wasmhost_guest::__private::Fields::new();
         #(#puts)*
@@ -131,9 +132,13 @@ fn ready(class: &Class, method: &Function, parameters: &TokenStream) -> Ready {
     Ready { docs: quote!(#[doc = #docs]), generics, arguments, returns, body }
 }
 
-/// The statement that adds a value to `fields`.
-fn put(fields: &TokenStream, parameter: &Parameter, ty: &Type) -> TokenStream {
-    let (name, value) = (&parameter.name.wit, types::value(parameter, ty));
+/// The statement that adds a value to `fields`; where it is left to the default there is none.
+fn put(fields: &TokenStream, parameter: &Parameter, ty: &Type, default: Option<&Json>) -> TokenStream {
+    let (name, value) = (&parameter.name.wit, types::value(parameter, ty, default));
+    if types::may_be_default(ty, default) {
+        let given = &parameter.name.rust;
+        return quote!(if let ::core::option::Option::Some(#given) = #value { #fields.put(#name, &#given); });
+    }
     quote!(#fields.put(#name, &#value);)
 }
 

@@ -98,8 +98,8 @@ impl Slots<'_> {
             });
             let states = states.chain(self.answer.iter().map(Ident::to_token_stream));
             let (setter, state, open) = (&slot.setter, slot.state(), slot.open());
-            let argument = self.depth.argument(slot.parameter, slot.ty);
-            let put = put(&quote!(self.#fields), slot.parameter, slot.ty);
+            let argument = self.depth.argument(slot.parameter, slot.ty, slot.default);
+            let put = put(&quote!(self.#fields), slot.parameter, slot.ty, slot.default);
             let docs = self.docs(slot);
             quote! {
                 #[doc = #docs]
@@ -118,7 +118,8 @@ impl Slots<'_> {
             docs = format!("Gives the {} `{}`.", self.what, slot.parameter.name.wit);
         }
         match slot.default {
-            Some(default) => format!("{docs}\n\nLeft out, it is `{default}`."),
+            Some(default) if matches!(slot.ty, Type::Option(_)) => format!("{docs}\n\nLeft out, it is `{default}`."),
+            Some(default) => format!("{docs}\n\nLeft out, or given as `None`, it is `{default}`."),
             None => docs,
         }
     }
