@@ -40,7 +40,7 @@ pub(crate) fn class(arguments: TokenStream, item: Item, namespace: &str) -> Toke
             // A function in the place of the handle is a mistake that was reported.
             let is_free = !items.iter().any(|item| matches!(item, Item::Fn(item) if item.sig.ident == "call"));
             let handle = is_free.then(|| handle::import(&quote!(self::#private)));
-            let stub = class.map(|class| stub::module(class, &private, &types));
+            let stub = class.map(|class| stub::module(*class, &private, &types));
             items.push(Item::Verbatim(quote!(#errors #handle #stub)));
         }
     }
@@ -58,7 +58,7 @@ pub(crate) fn function(arguments: TokenStream, item: Item, namespace: &str) -> T
     let private = format_ident!("__wasmhost_{}", name.unraw());
     let (errors, module) = match finish(class, &private, namespace, problems) {
         Ok(glue) => (None, glue),
-        Err(Mistakes { errors, class: Some(class) }) => (Some(errors), stub::module(class, &private, &[])),
+        Err(Mistakes { errors, class: Some(class) }) => (Some(errors), stub::module(*class, &private, &[])),
         Err(Mistakes { errors, class: None }) => return quote!(#item #errors),
     };
     let docs = format!("Calls of [`{}`](fn@{0}).", name.unraw());
@@ -90,7 +90,7 @@ fn refuse(item: &Item, message: &str) -> TokenStream {
 struct Mistakes {
     errors: TokenStream,
     /// What was read nevertheless.
-    class: Option<Class>,
+    class: Option<Box<Class>>,
 }
 
 /// The private module, or the mistakes that keep it from being.
@@ -105,7 +105,7 @@ fn finish(
     }
     match class {
         Some(class) if problems.is_empty() => Ok(glue::module(&class, module, namespace)),
-        class => Err(Mistakes { errors: problems.into_errors(), class }),
+        class => Err(Mistakes { errors: problems.into_errors(), class: class.map(Box::new) }),
     }
 }
 
