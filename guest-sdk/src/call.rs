@@ -28,8 +28,39 @@ pub use state::{Given, Maybe, Missing};
 /// A call that is ready to be made, and is made when it is awaited.
 ///
 /// It runs in an instance of the pool that its parameters belong to. Many can be made at once, and one whose future is
-/// dropped is cancelled. How many a caller may have under way is a setting of the host, 100 if nobody changes it; one
-/// more gets [`CallErrorKind::Overloaded`]. A method that is not async calls [`wait`](Self::wait).
+/// dropped is cancelled. A method that is not async calls [`wait`](Self::wait).
+///
+/// Of the calls that one caller makes at most 100 are under way, or as many as the host's `--max-nested-calls` says. One
+/// more does not wait for another to end but fails at once, as [`CallErrorKind::Overloaded`]; so make larger batches in
+/// pieces:
+///
+/// ```
+/// use wasmhost_guest::prelude::*;
+///
+/// # async fn join_all<F: Future>(calls: impl Iterator<Item = F>) -> Vec<F::Output> {
+/// #     let mut answers = Vec::new();
+/// #     for call in calls {
+/// #         answers.push(call.await);
+/// #     }
+/// #     answers
+/// # }
+/// #[function]
+/// fn square(x: i64) -> i64 {
+///     x * x
+/// }
+///
+/// /// With `join_all` of the crate `futures_util`, for example.
+/// async fn squares(numbers: &[i64]) -> Result<Vec<i64>> {
+///     let mut squares = Vec::new();
+///     for piece in numbers.chunks(50) {
+///         for answer in join_all(piece.iter().map(|number| square::call(*number).into_future())).await {
+///             squares.push(answer?);
+///         }
+///     }
+///     Ok(squares)
+/// }
+/// # fn main() {}
+/// ```
 ///
 /// A method that calls its own pool, or in whose callers that pool is already, may need an instance that only becomes
 /// free when it has ended. The host does not let it wait for that: it gets [`CallErrorKind::WouldDeadlock`].
@@ -70,6 +101,7 @@ impl<T, E> Call<T, E> {
 
 impl<T: Value, E> Call<T, E> {
     /// Makes the call and waits for its answer. Meanwhile the whole instance waits: an `async fn` awaits the call.
+    /// Where `concurrency` is over 1, the host refuses it, as [`CallErrorKind::Conflict`].
     ///
     /// # Errors
     ///

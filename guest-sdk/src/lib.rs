@@ -164,6 +164,12 @@
 ///
 /// With `concurrency` over 1 calls share an instance: those of `&self` methods run at the same time, those of `&mut
 /// self` methods wait until they are alone, as `#[exit]` does.
+///
+/// Such a class makes calls of its own by `.await`: [`wait`](Call::wait) would hold up all calls of the instance, so the
+/// host refuses it, as [`CallErrorKind::Conflict`]. And a `&mut self` method that calls, itself or through others, a
+/// method of its class with the same parameters may get its own instance, and wait for itself to be done with the
+/// state. The host cannot see that: the call ends when its time is up, as [`CallErrorKind::TimedOut`]. Take `&self`
+/// there, or call from a function that takes no state.
 pub use wasmhost_guest_macros::class;
 
 /// Makes a function a class with one method, both of its name.

@@ -78,7 +78,11 @@ pub enum Kind {
     Option,
 }
 
-/// Bytes: passed in one piece, and base64 in JSON. It is `Vec<u8>`, under the name that says what is meant.
+/// Bytes: base64 in JSON. It is `Vec<u8>`, under the name that says what is meant.
+///
+/// The host copies them in one piece where all that a method takes, or all that it returns, is bytes and texts. Beside
+/// other types, or inside of them, each byte is a value of its own, which counts 40 bytes against the 64 MiB that the
+/// host lets one side of a call be: about 1.5 MB of them are the most then.
 pub type Bytes = Vec<u8>;
 
 /// Returns a duration as the host sees it.

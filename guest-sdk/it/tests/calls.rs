@@ -16,6 +16,8 @@ fn parameters_that_a_handle_chooses_reach_their_pools() {
         "hi from (whale, 7, None) with default and None",
         "ho from (hedgehog, 100, Some(\"n\")) with q and Some(3)",
         "hm from (none, 100, None) with default and None",
+        "hey from (maybe, 5, None) with q5 and None",
+        "hey from (maybe, 100, None) with default and None",
     ]);
     assert_eq!(ask("handles", &[]), Ok(expected));
     assert_eq!(ask("functions", &[]), Ok(json!([9, 9, 27])));

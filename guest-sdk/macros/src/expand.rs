@@ -7,7 +7,7 @@ use syn::{Ident, Item};
 
 use crate::model::Class;
 use crate::problems::Problems;
-use crate::{check, glue, handle, names, parse};
+use crate::{check, glue, handle, names, parse, stub};
 
 /// The WIT namespace of the crate that is compiled.
 pub(crate) fn namespace() -> String {
@@ -26,7 +26,7 @@ pub(crate) fn class(arguments: TokenStream, item: Item, namespace: &str) -> Toke
     let private = format_ident!("__wasmhost");
     let glue = finish(class, &private, namespace, problems);
     let Some((_, items)) = &mut module.content else {
-        let errors = glue.unwrap_or_else(|errors| errors);
+        let errors = glue.unwrap_or_else(|mistakes| mistakes.errors);
         return quote!(#module #errors);
     };
     match glue {
@@ -34,10 +34,14 @@ pub(crate) fn class(arguments: TokenStream, item: Item, namespace: &str) -> Toke
             let handle = handle::import(&quote!(self::#private));
             items.push(Item::Verbatim(quote!(#handle #glue)));
         }
-        Err(errors) => {
+        Err(Mistakes { errors, class }) => {
             // What the derive says of the same types would be said twice.
-            parse::without_derives(items);
-            items.push(Item::Verbatim(errors));
+            let types = parse::without_derives(items);
+            // A function in the place of the handle is a mistake that was reported.
+            let is_free = !items.iter().any(|item| matches!(item, Item::Fn(item) if item.sig.ident == "call"));
+            let handle = is_free.then(|| handle::import(&quote!(self::#private)));
+            let stub = class.map(|class| stub::module(*class, &private, &types));
+            items.push(Item::Verbatim(quote!(#errors #handle #stub)));
         }
     }
     quote!(#module)
@@ -52,14 +56,14 @@ pub(crate) fn function(arguments: TokenStream, item: Item, namespace: &str) -> T
     let class = parse::function(arguments, &mut item, &mut problems);
     let (name, visibility) = (&item.sig.ident, &item.vis);
     let private = format_ident!("__wasmhost_{}", name.unraw());
-    match finish(class, &private, namespace, problems) {
-        Ok(glue) => {
-            let docs = format!("Calls of [`{}`](fn@{0}).", name.unraw());
-            let handle = handle::import(&quote!(super::#private));
-            quote!(#item #[doc = #docs] #visibility mod #name { #handle } #glue)
-        }
-        Err(errors) => quote!(#item #errors),
-    }
+    let (errors, module) = match finish(class, &private, namespace, problems) {
+        Ok(glue) => (None, glue),
+        Err(Mistakes { errors, class: Some(class) }) => (Some(errors), stub::module(*class, &private, &[])),
+        Err(Mistakes { errors, class: None }) => return quote!(#item #errors),
+    };
+    let docs = format!("Calls of [`{}`](fn@{0}).", name.unraw());
+    let handle = handle::import(&quote!(super::#private));
+    quote!(#item #errors #[doc = #docs] #visibility mod #name { #handle } #module)
 }
 
 /// A `#[main]`: what was written, with the private module beside it.
@@ -70,7 +74,8 @@ pub(crate) fn main(arguments: TokenStream, item: Item, namespace: &str) -> Token
     let mut problems = Problems::default();
     let class = parse::main(arguments, &mut item, &mut problems);
     // One name for all, so that a second one is noticed.
-    let glue = finish(class, &format_ident!("__wasmhost_main"), namespace, problems).unwrap_or_else(|errors| errors);
+    let glue = finish(class, &format_ident!("__wasmhost_main"), namespace, problems);
+    let glue = glue.unwrap_or_else(|mistakes| mistakes.errors);
     quote!(#item #glue)
 }
 
@@ -81,19 +86,26 @@ fn refuse(item: &Item, message: &str) -> TokenStream {
     quote!(#item #error)
 }
 
+/// What keeps the private module from being.
+struct Mistakes {
+    errors: TokenStream,
+    /// What was read nevertheless.
+    class: Option<Box<Class>>,
+}
+
 /// The private module, or the mistakes that keep it from being.
 fn finish(
     class: Option<Class>,
     module: &Ident,
     namespace: &str,
     mut problems: Problems,
-) -> Result<TokenStream, TokenStream> {
+) -> Result<TokenStream, Mistakes> {
     if let Some(class) = &class {
         check::check(class, &mut problems);
     }
     match class {
         Some(class) if problems.is_empty() => Ok(glue::module(&class, module, namespace)),
-        _ => Err(problems.into_errors()),
+        class => Err(Mistakes { errors: problems.into_errors(), class: class.map(Box::new) }),
     }
 }
 

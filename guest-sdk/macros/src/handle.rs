@@ -11,6 +11,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
+use serde_json::Value as Json;
 
 use crate::model::{Class, Failure, Form, Function, Parameter, Returned, Type};
 
@@ -45,7 +46,8 @@ fn parameters(class: &Class) -> TokenStream {
     let methods: Vec<_> = class.methods().map(|method| method.name.rust.to_string()).collect();
     let of_enter = class.enters().flat_map(Function::values);
     let slots = of_enter.map(|(parameter, ty, default)| Slot::new(parameter, ty, default, &methods)).collect();
-    let slots = Slots { what: "parameter", of: format!("the class `{name}`"), depth: Depth::HANDLE, slots };
+    let slots =
+        Slots { what: "parameter", of: format!("the class `{name}`"), depth: Depth::HANDLE, slots, answer: None };
     let docs = format!(
         "Calls the class `{name}`.\n\nParameters are given first, in any order, then one of the methods is called. What \
          has a default or is an `Option` may be left out."
@@ -55,10 +57,10 @@ fn parameters(class: &Class) -> TokenStream {
     let methods = class.methods().map(|method| {
         let name = &method.name.rust;
         let call = ready(class, method, &quote!(self.parameters));
-        let Ready { docs, arguments, returns, body } = call;
+        let Ready { docs, generics, arguments, returns, body } = call;
         quote! {
             #docs
-            pub fn #name(self, #(#arguments),*) -> #returns where #is_complete { #body }
+            pub fn #name #generics(self, #(#arguments),*) -> #returns where #is_complete { #body }
         }
     });
     quote! {
@@ -86,16 +88,17 @@ fn parameters(class: &Class) -> TokenStream {
 /// The `call` of a class with one function: it is that function.
 fn function(class: &Class, method: &Function) -> TokenStream {
     let none = quote!(::wasmhost_guest::__private::Fields::new());
-    let Ready { docs, arguments, returns, body } = ready(class, method, &none);
+    let Ready { docs, generics, arguments, returns, body } = ready(class, method, &none);
     quote! {
         #docs
-        pub fn call(#(#arguments),*) -> #returns { #body }
+        pub fn call #generics(#(#arguments),*) -> #returns { #body }
     }
 }
 
 /// The parts of a function that makes a call ready.
 struct Ready {
     docs: TokenStream,
+    generics: Option<TokenStream>,
     arguments: Vec<TokenStream>,
     returns: TokenStream,
     body: TokenStream,
@@ -106,8 +109,8 @@ fn ready(class: &Class, method: &Function, parameters: &TokenStream) -> Ready {
     let fields = Ident::new("arguments", Span::mixed_site());
     let (class_name, method_name, docs) = (&class.name.wit, &method.name.wit, &method.docs);
     let required = || method.values().filter(|(_, ty, default)| !is_optional(ty, *default));
-    let arguments = required().map(|(parameter, ty, _)| Depth::HANDLE.argument(parameter, ty)).collect();
-    let puts = required().map(|(parameter, ty, _)| put(&quote!(#fields), parameter, ty));
+    let arguments = required().map(|(parameter, ty, _)| Depth::HANDLE.argument(parameter, ty, None)).collect();
+    let puts = required().map(|(parameter, ty, _)| put(&quote!(#fields), parameter, ty, None));
     let call = quote! {
         let mut #fields = ::wasmhost_guest::__private::Fields::new();
         #(#puts)*
@@ -125,12 +128,17 @@ fn ready(class: &Class, method: &Function, parameters: &TokenStream) -> Ready {
         }
     };
     let docs = if docs.is_empty() { format!("Calls `{method_name}`.") } else { docs.clone() };
-    Ready { docs: quote!(#[doc = #docs]), arguments, returns, body }
+    let generics = unknown_answer(method).map(|answer| quote!(<#answer: ::wasmhost_guest::Value>));
+    Ready { docs: quote!(#[doc = #docs]), generics, arguments, returns, body }
 }
 
-/// The statement that adds a value to `fields`.
-fn put(fields: &TokenStream, parameter: &Parameter, ty: &Type) -> TokenStream {
-    let (name, value) = (&parameter.name.wit, types::value(parameter, ty));
+/// The statement that adds a value to `fields`; where it is left to the default there is none.
+fn put(fields: &TokenStream, parameter: &Parameter, ty: &Type, default: Option<&Json>) -> TokenStream {
+    let (name, value) = (&parameter.name.wit, types::value(parameter, ty, default));
+    if types::may_be_default(ty, default) {
+        let given = &parameter.name.rust;
+        return quote!(if let ::core::option::Option::Some(#given) = #value { #fields.put(#name, &#given); });
+    }
     quote!(#fields.put(#name, &#value);)
 }
 
@@ -140,7 +148,13 @@ fn optional<'a>(class: &Class, method: &'a Function) -> Option<Slots<'a>> {
     let arguments = method.values().filter(|(_, ty, default)| is_optional(ty, *default));
     let slots: Vec<_> = arguments.map(|(parameter, ty, default)| Slot::new(parameter, ty, default, &taken)).collect();
     let of = format!("`{}.{}`", class.name.wit, method.name.wit);
-    (!slots.is_empty()).then_some(Slots { what: "argument", of, depth: Depth::METHOD, slots })
+    (!slots.is_empty()).then(|| Slots {
+        what: "argument",
+        of,
+        depth: Depth::METHOD,
+        slots,
+        answer: unknown_answer(method),
+    })
 }
 
 /// The builder that takes what may be left out, in a module of the method's name.
@@ -149,6 +163,7 @@ fn arguments(class: &Class, method: &Function) -> Option<TokenStream> {
     let name = &method.name.rust;
     let (ok, err) = answer(method, Depth::METHOD);
     let (states, traits, setters) = (slots.states(), slots.traits(), slots.setters(&format_ident!("call")));
+    let is_value = slots.answer.as_ref().map(|answer| quote!(where #answer: ::wasmhost_guest::Value));
     let result = quote!(::core::result::Result<#ok, ::wasmhost_guest::CallError<#err>>);
     Some(quote! {
         pub mod #name {
@@ -159,7 +174,7 @@ fn arguments(class: &Class, method: &Function) -> Option<TokenStream> {
                 pub(super) given: ::core::marker::PhantomData<(#states)>,
             }
 
-            impl<#states> Call<#states> {
+            impl<#states> Call<#states> #is_value {
                 #setters
 
                 /// Makes the call and waits for its answer.
@@ -168,7 +183,7 @@ fn arguments(class: &Class, method: &Function) -> Option<TokenStream> {
                 }
             }
 
-            impl<#states> ::core::future::IntoFuture for Call<#states> {
+            impl<#states> ::core::future::IntoFuture for Call<#states> #is_value {
                 type Output = #result;
                 type IntoFuture = ::wasmhost_guest::Answer<#ok, #err>;
 
@@ -182,10 +197,18 @@ fn arguments(class: &Class, method: &Function) -> Option<TokenStream> {
     })
 }
 
+/// The type parameter for an answer of which no type is known, in a class with mistakes: it is what the caller takes it
+/// for.
+fn unknown_answer(method: &Function) -> Option<Ident> {
+    let is_unknown = matches!(&method.returns.ok, Returned::Value(ty) if ty.is_unknown());
+    is_unknown.then(|| format_ident!("T"))
+}
+
 /// What a call answers, and the error that the method returns: of one without, and of one whose errors are text, a
 /// text.
 fn answer(method: &Function, depth: Depth) -> (TokenStream, TokenStream) {
     let ok = match &method.returns.ok {
+        Returned::Value(ty) if ty.is_unknown() => quote!(T),
         Returned::Value(ty) => depth.named(ty),
         _ => quote!(()),
     };

@@ -7,8 +7,9 @@
 //!                                                 └─ glue ────▶ the private module with these, and `bindings!` in it
 //! ```
 //!
-//! Parsing and checking collect mistakes and go on. If there is any, all of them are reported and nothing is generated;
-//! what the user wrote stays, so that an editor still knows it.
+//! Parsing and checking collect mistakes and go on. If there is any, all of them are reported and nothing is generated
+//! but a handle, so that callers are not told of mistakes that are not theirs; what the user wrote stays, so that an
+//! editor still knows it.
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, Item, LitStr, parse_macro_input};
@@ -25,6 +26,7 @@ mod parse;
 mod paths;
 mod problems;
 mod section;
+mod stub;
 #[cfg(test)]
 mod testing;
 mod wit;

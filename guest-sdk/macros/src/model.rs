@@ -307,6 +307,14 @@ impl Function {
 }
 
 impl Type {
+    /// What stands for a type that was reported to be none of values. Nothing but a handle is made of it.
+    pub(crate) const UNKNOWN: Self = Self::Tuple(Vec::new());
+
+    /// Whether it is, or is made of, one that was reported.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.any(&|part| *part == Self::UNKNOWN)
+    }
+
     /// The types it is directly made of.
     pub(crate) fn parts(&self) -> Vec<&Self> {
         match self {

@@ -14,6 +14,7 @@ mod attributes;
 mod default;
 mod definitions;
 mod function;
+mod misspelled;
 mod route;
 mod settings;
 mod types;
@@ -21,6 +22,7 @@ mod types;
 use attributes::Marks;
 pub(crate) use definitions::{has_empty, has_no_generics, has_nothing};
 use function::Around;
+use misspelled::Imports;
 pub(crate) use route::shape;
 use types::Types;
 pub(crate) use types::spelled;
@@ -40,7 +42,9 @@ pub(crate) fn class(arguments: TokenStream, module: &mut ItemMod, problems: &mut
     let (own, others) = type_names(items);
     let types = Types { own: &own, others: &others, is_in_module: true };
     let definitions = definitions(items, &types, problems);
-    let mut members = Members { types: &types, definitions: &definitions, functions: Vec::new(), state: None };
+    let imports = Imports::of(items);
+    let mut members =
+        Members { types: &types, definitions: &definitions, imports: &imports, functions: Vec::new(), state: None };
     for item in &mut *items {
         match item {
             Item::Impl(block) if block.trait_.is_none() => members.block(block, problems),
@@ -71,6 +75,14 @@ pub(crate) fn class(arguments: TokenStream, module: &mut ItemMod, problems: &mut
 
 /// Reads a `#[function]`.
 pub(crate) fn function(arguments: TokenStream, item: &mut ItemFn, problems: &mut Problems) -> Option<Class> {
+    if let Some(receiver) = item.sig.receiver() {
+        problems.on(receiver, "a `#[function]` has no state to take; write a `#[class]` module, with `#[method]` here");
+        // The compiler does not know our attributes, whatever else is wrong with them.
+        let mut unheard = Problems::default();
+        Marks::take(&mut item.attrs, &mut unheard);
+        alone(Role::Method(None), item, &mut unheard);
+        return None;
+    }
     let settings = settings::settings(arguments, problems);
     let name = names::class_name(&item.sig.ident, problems);
     refuse_word(&name.wit, &item.sig.ident, problems);
@@ -80,7 +92,7 @@ pub(crate) fn function(arguments: TokenStream, item: &mut ItemFn, problems: &mut
         problems.on(&item.sig.ident, "a `#[function]` has no hooks; write a `#[class]` module");
     }
     let role = role.filter(|role| matches!(role, Role::Method(_))).unwrap_or(Role::Method(None));
-    let function = alone(role, item, problems)?;
+    let function = alone(role, item, problems);
     // Its docs are the method's: said of the class, too, they would stand twice in every listing.
     let (docs, types) = (String::new(), Vec::new());
     Some(Class { form: Form::Function, name, docs, settings, state: None, types, functions: vec![function] })
@@ -89,17 +101,21 @@ pub(crate) fn function(arguments: TokenStream, item: &mut ItemFn, problems: &mut
 /// Reads a `#[main]`.
 pub(crate) fn main(arguments: TokenStream, item: &mut ItemFn, problems: &mut Problems) -> Option<Class> {
     let settings = settings::of_main(arguments, problems);
-    if let Some(attribute) = Marks::find(&item.attrs) {
+    // The mistake is one, however many mistakes are in the attribute itself.
+    let mut unheard = Problems::default();
+    let of_marks = if let Some(attribute) = Marks::find(&item.attrs) {
         let message = "an entrypoint is neither a hook nor a method; write a `#[class]` module, or a `#[function]`, \
                        beside it";
         problems.on(attribute, message);
-    }
-    // The mistake is one, however many mistakes are in the attribute itself.
-    Marks::take(&mut item.attrs, &mut Problems::default());
+        &mut unheard
+    } else {
+        &mut *problems
+    };
+    Marks::take(&mut item.attrs, of_marks);
     if let Some(FnArg::Receiver(receiver)) = item.sig.receiver().map(|receiver| FnArg::Receiver(receiver.clone())) {
         problems.on(receiver, "an entrypoint has no state; leave out `self`");
     }
-    let mut function = alone(Role::Method(None), item, problems)?;
+    let mut function = alone(Role::Method(None), item, problems);
     // Whatever the function is called: this is what the host knows entrypoints by.
     function.name.wit = "main".to_owned();
     let name = function.name.clone();
@@ -108,7 +124,7 @@ pub(crate) fn main(arguments: TokenStream, item: &mut ItemFn, problems: &mut Pro
 }
 
 /// Reads a function that stands by itself.
-fn alone(role: Role, item: &mut ItemFn, problems: &mut Problems) -> Option<Function> {
+fn alone(role: Role, item: &mut ItemFn, problems: &mut Problems) -> Function {
     let types = Types { own: &[], others: &[], is_in_module: false };
     let around = Around { types: &types, definitions: &[], state: None };
     around.read(role, &item.attrs, &mut item.sig, problems)
@@ -155,6 +171,7 @@ fn has_glob(tree: &UseTree) -> bool {
 struct Members<'a> {
     types: &'a Types<'a>,
     definitions: &'a [Definition],
+    imports: &'a Imports,
     functions: Vec<Function>,
     state: Option<Ident>,
 }
@@ -165,8 +182,14 @@ impl Members<'_> {
             syn::Type::Path(path) => path.path.get_ident().cloned(),
             _ => None,
         };
+        // Another attribute of the block may know what it finds in there.
+        let known = ["allow", "cfg", "deny", "doc", "expect", "warn"];
+        let is_ours = block.attrs.iter().all(|attribute| known.iter().any(|known| attribute.path().is_ident(known)));
         for item in &mut block.items {
             let ImplItem::Fn(function) = item else { continue };
+            if is_ours {
+                self.imports.correct(&mut function.attrs, problems);
+            }
             let Some(role) = Marks::take(&mut function.attrs, problems).role(problems) else { continue };
             let Some(owner) = &owner else {
                 problems.on(&block.self_ty, "the type of a class has no generics; write `impl Name`");
@@ -180,14 +203,14 @@ impl Members<'_> {
                 _ => self.state = Some(owner.clone()),
             }
             let around = Around { types: self.types, definitions: self.definitions, state: Some(owner) };
-            self.functions.extend(around.read(role, &function.attrs, &mut function.sig, problems));
+            self.functions.push(around.read(role, &function.attrs, &mut function.sig, problems));
         }
     }
 
     fn function(&mut self, function: &mut ItemFn, problems: &mut Problems) {
         let Some(role) = Marks::take(&mut function.attrs, problems).role(problems) else { return };
         let around = Around { types: self.types, definitions: self.definitions, state: None };
-        self.functions.extend(around.read(role, &function.attrs, &mut function.sig, problems));
+        self.functions.push(around.read(role, &function.attrs, &mut function.sig, problems));
     }
 }
 
@@ -223,13 +246,28 @@ fn docs_of(items: &[Item], state: &Ident) -> Option<String> {
     })
 }
 
-/// Takes `Value` out of what types derive.
-pub(crate) fn without_derives(items: &mut [Item]) {
-    for item in items {
-        match item {
-            Item::Struct(item) => attributes::underive(&mut item.attrs, "Value"),
-            Item::Enum(item) => attributes::underive(&mut item.attrs, "Value"),
-            _ => {}
+/// Takes `Value` out of what types derive, and returns the types that are, or might be meant to be, values by a derive.
+pub(crate) fn without_derives(items: &mut [Item]) -> Vec<Ident> {
+    let mut types = Vec::new();
+    for item in &mut *items {
+        let (attributes, ident, generics) = match item {
+            Item::Struct(item) => (&mut item.attrs, &item.ident, &item.generics),
+            Item::Enum(item) => (&mut item.attrs, &item.ident, &item.generics),
+            _ => continue,
+        };
+        attributes::underive(attributes, "Value");
+        if generics.params.is_empty() {
+            types.push(ident.clone());
         }
     }
+    types.retain(|ty| !items.iter().any(|item| makes_value(item, ty)));
+    types
+}
+
+/// Whether the item is an `impl Value` for the type.
+fn makes_value(item: &Item, ty: &Ident) -> bool {
+    let Item::Impl(item) = item else { return false };
+    let Some((_, path, _)) = &item.trait_ else { return false };
+    path.segments.last().is_some_and(|last| last.ident == "Value")
+        && matches!(&*item.self_ty, syn::Type::Path(path) if path.path.is_ident(ty))
 }

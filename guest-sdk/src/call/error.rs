@@ -116,7 +116,7 @@ kinds! {
     ReturnedError "returned-error",
     /// A name or a value does not fit the class or the method.
     BadRequest "bad-request",
-    /// Parameters, arguments or the answer are larger than the host lets calls be.
+    /// Parameters, arguments or the answer are larger than the host lets calls be, or the calls are nested too deep.
     TooLarge "too-large",
     /// There is no such app, class or method.
     NotFound "not-found",
@@ -138,7 +138,7 @@ kinds! {
     Starting "starting",
     /// The host is shutting down.
     Draining "draining",
-    /// There are too many calls or instances, or the calls are nested too deep.
+    /// There are too many calls or instances; of calls that one caller has under way, too.
     Overloaded "overloaded",
     /// It took longer than it may, or than its caller may.
     TimedOut "timed-out",

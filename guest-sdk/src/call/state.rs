@@ -1,5 +1,7 @@
 //! What builders of calls know at compile time.
 
+use std::borrow::Cow;
+
 /// The state of a parameter or argument that was given.
 #[derive(Debug)]
 pub struct Given;
@@ -8,7 +10,9 @@ pub struct Given;
 #[derive(Debug)]
 pub struct Missing;
 
-/// What an optional parameter or argument can be given as: the value, `Some` of it, or `None`.
+/// What a parameter or argument that is an `Option`, or has a default, can be given as: the value, `Some` of it, or
+/// `None`.
+#[diagnostic::on_unimplemented(message = "`{Self}` is no `{T}`", label = "write one, `Some` of one, or `None`")]
 pub trait Maybe<T> {
     /// Returns the value, if there is one.
     fn maybe(self) -> Option<T>;
@@ -26,11 +30,22 @@ impl<T> Maybe<T> for Option<T> {
     }
 }
 
-impl Maybe<String> for &str {
-    fn maybe(self) -> Option<String> {
-        Some(self.to_owned())
-    }
+// Texts are taken as freely as where they have to be given. An `Option` is one of `T` alone: of a mere `None` the compiler
+// could not say which.
+macro_rules! texts {
+    ($($text:ty),*) => {
+        $(
+            #[diagnostic::do_not_recommend]
+            impl Maybe<String> for $text {
+                fn maybe(self) -> Option<String> {
+                    Some(self.into())
+                }
+            }
+        )*
+    };
 }
+
+texts!(&str, &mut str, &String, Box<str>, Cow<'_, str>, char);
 
 #[cfg(test)]
 mod tests {
@@ -46,6 +61,8 @@ mod tests {
         assert_eq!(taken::<u32>(None), None);
         assert_eq!(taken::<String>("a"), Some("a".to_owned()));
         assert_eq!(taken::<String>(Some("a".to_owned())), Some("a".to_owned()));
+        assert_eq!(taken::<String>(&"a".to_owned()), Some("a".to_owned()));
+        assert_eq!(taken::<String>(None), None);
         assert_eq!(taken::<Option<u8>>(Some(3)), Some(Some(3)));
     }
 }

@@ -4,7 +4,7 @@
 
 use heck::ToUpperCamelCase;
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote};
+use quote::{ToTokens as _, format_ident, quote};
 use serde_json::Value as Json;
 
 use super::put;
@@ -19,6 +19,8 @@ pub(super) struct Slots<'a> {
     pub(super) of: String,
     pub(super) depth: Depth,
     pub(super) slots: Vec<Slot<'a>>,
+    /// The parameter of its type for the answer, where no type is known of that.
+    pub(super) answer: Option<Ident>,
 }
 
 /// One value that a builder takes.
@@ -67,13 +69,14 @@ impl<'a> Slot<'a> {
 impl Slots<'_> {
     /// The parameters of the builder's type.
     pub(super) fn states(&self) -> TokenStream {
-        let states = self.slots.iter().map(Slot::state);
+        let states = self.slots.iter().map(Slot::state).chain(self.answer.clone());
         quote!(#(#states),*)
     }
 
     /// What they are at the beginning.
     pub(super) fn missing(&self) -> TokenStream {
         let missing = self.slots.iter().map(|_| quote!(::wasmhost_guest::__private::Missing));
+        let missing = missing.chain(self.answer.iter().map(Ident::to_token_stream));
         quote!(#(#missing),*)
     }
 
@@ -93,9 +96,10 @@ impl Slots<'_> {
                 let state = slot.state();
                 if other == at { quote!(::wasmhost_guest::__private::Given) } else { quote!(#state) }
             });
+            let states = states.chain(self.answer.iter().map(Ident::to_token_stream));
             let (setter, state, open) = (&slot.setter, slot.state(), slot.open());
-            let argument = self.depth.argument(slot.parameter, slot.ty);
-            let put = put(&quote!(self.#fields), slot.parameter, slot.ty);
+            let argument = self.depth.argument(slot.parameter, slot.ty, slot.default);
+            let put = put(&quote!(self.#fields), slot.parameter, slot.ty, slot.default);
             let docs = self.docs(slot);
             quote! {
                 #[doc = #docs]
@@ -114,7 +118,8 @@ impl Slots<'_> {
             docs = format!("Gives the {} `{}`.", self.what, slot.parameter.name.wit);
         }
         match slot.default {
-            Some(default) => format!("{docs}\n\nLeft out, it is `{default}`."),
+            Some(default) if matches!(slot.ty, Type::Option(_)) => format!("{docs}\n\nLeft out, it is `{default}`."),
+            Some(default) => format!("{docs}\n\nLeft out, or given as `None`, it is `{default}`."),
             None => docs,
         }
     }

@@ -51,9 +51,15 @@ impl Depth {
     }
 
     /// A parameter of a function that takes a value for `parameter`, as freely as its type allows.
-    pub(super) fn argument(self, parameter: &Parameter, ty: &Type) -> TokenStream {
+    pub(super) fn argument(self, parameter: &Parameter, ty: &Type, default: Option<&Json>) -> TokenStream {
         let name = &parameter.name.rust;
         match ty {
+            // In a class with mistakes: no caller makes another one.
+            _ if ty.is_unknown() => quote!(#name: impl ::core::marker::Sized),
+            _ if may_be_default(ty, default) => {
+                let ty = self.named(ty);
+                quote!(#name: impl ::wasmhost_guest::__private::Maybe<#ty>)
+            }
             Type::Plain(Plain::String) => quote!(#name: impl ::core::convert::Into<::std::string::String>),
             Type::Option(inner) => {
                 let inner = self.named(inner);
@@ -68,13 +74,19 @@ impl Depth {
 }
 
 /// The value of what [`Depth::argument`] takes.
-pub(super) fn value(parameter: &Parameter, ty: &Type) -> TokenStream {
+pub(super) fn value(parameter: &Parameter, ty: &Type, default: Option<&Json>) -> TokenStream {
     let name = &parameter.name.rust;
     match ty {
+        _ if may_be_default(ty, default) => quote!(::wasmhost_guest::__private::Maybe::maybe(#name)),
         Type::Plain(Plain::String) => quote!(::core::convert::Into::<::std::string::String>::into(#name)),
         Type::Option(_) => quote!(::wasmhost_guest::__private::Maybe::maybe(#name)),
         _ => quote!(#name),
     }
+}
+
+/// Whether `None` in its place is no value, but means the default.
+pub(super) fn may_be_default(ty: &Type, default: Option<&Json>) -> bool {
+    default.is_some() && !matches!(ty, Type::Option(_))
 }
 
 /// Whether a caller may leave it out.

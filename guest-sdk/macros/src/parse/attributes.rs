@@ -59,6 +59,11 @@ impl Marks {
                 problems.on(attribute, message);
                 return true;
             }
+            "default" | "built" => {
+                let message = format!("`#[{name}]` is of one argument; write it before that, within the parentheses");
+                problems.on(attribute, message);
+                return true;
+            }
             _ => return false,
         };
         if !matches!(attribute.meta, Meta::Path(_)) {

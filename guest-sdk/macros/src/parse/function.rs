@@ -1,7 +1,8 @@
 //! One function with a role: its signature, and the attributes of its parameters.
 
 use proc_macro2::{Ident, Span};
-use quote::ToTokens as _;
+use quote::{ToTokens as _, format_ident};
+use serde_json::Value as Json;
 use syn::spanned::Spanned as _;
 use syn::{Attribute, FnArg, Pat, PatType, ReturnType, Signature};
 
@@ -32,10 +33,10 @@ impl Around<'_> {
         attributes: &[Attribute],
         signature: &mut Signature,
         problems: &mut Problems,
-    ) -> Option<Function> {
-        if !has_no_generics(&signature.generics, problems) {
-            return None;
-        }
+    ) -> Function {
+        // What is generic is no value either, but that would be the same mistake.
+        let mut unheard = Problems::default();
+        let problems = if has_no_generics(&signature.generics, problems) { problems } else { &mut unheard };
         for (word, span) in [
             ("unsafe", signature.unsafety.map(|word| word.span)),
             ("extern", signature.abi.as_ref().map(|abi| abi.extern_token.span)),
@@ -47,14 +48,14 @@ impl Around<'_> {
         }
         let mut receiver = None;
         let mut parameters = Vec::new();
-        for input in &mut signature.inputs {
+        for (at, input) in signature.inputs.iter_mut().enumerate() {
             match input {
                 FnArg::Receiver(written) => receiver = read_receiver(written, problems),
-                FnArg::Typed(written) => parameters.extend(self.parameter(written, problems)),
+                FnArg::Typed(written) => parameters.extend(self.parameter(at, written, problems)),
             }
         }
         let returns = self.returns(&role, &signature.output, signature.ident.span(), problems);
-        Some(Function {
+        Function {
             name: names::name(&signature.ident, problems),
             docs: docs(attributes),
             role,
@@ -63,14 +64,17 @@ impl Around<'_> {
             is_async: signature.asyncness.is_some(),
             parameters,
             returns,
-        })
+        }
     }
 
-    fn parameter(&self, written: &mut PatType, problems: &mut Problems) -> Option<Parameter> {
+    fn parameter(&self, at: usize, written: &mut PatType, problems: &mut Problems) -> Option<Parameter> {
         let marks = ParameterMarks::take(&mut written.attrs, problems);
         let Pat::Ident(pattern) = &*written.pat else {
             problems.on(&written.pat, "an argument has a name, by which callers give it; take it apart in the body");
-            return None;
+            // Callers have to give something there.
+            let name = Name { rust: format_ident!("argument_{at}"), wit: format!("argument-{at}") };
+            let given = Given::Value { ty: Type::UNKNOWN, default: None };
+            return Some(Parameter { name, docs: marks.docs, given });
         };
         let name = names::name(&pattern.ident, problems);
         let given = match (marks.built, &marks.default) {
@@ -81,24 +85,21 @@ impl Around<'_> {
             (Some(_), None) => Given::Built(Box::new(lent(&written.ty, problems)?)),
             (None, default) => match self.types.read(&written.ty, problems) {
                 Some(ty) => {
-                    let default = default.as_ref().and_then(|value| self.default(&name, value, &ty, problems));
+                    let default = default.as_ref().map(|value| self.default(&name, value, &ty, problems));
                     Given::Value { ty, default }
                 }
-                // Its name is known, which is what other checks need.
-                None => Given::Value { ty: Type::Tuple(Vec::new()), default: None },
+                // Its name is known, which is what other checks need, and whether callers may leave it out.
+                None => Given::Value { ty: Type::UNKNOWN, default: default.as_ref().map(|_| Json::Null) },
             },
         };
         Some(Parameter { name, docs: marks.docs, given })
     }
 
-    fn default(&self, name: &Name, value: &syn::Expr, ty: &Type, problems: &mut Problems) -> Option<serde_json::Value> {
-        match default::json(value, ty, self.definitions) {
-            Ok(json) => Some(json),
-            Err(message) => {
-                problems.on(value, format!("the default of `{}`: {message}", name.rust));
-                None
-            }
-        }
+    fn default(&self, name: &Name, value: &syn::Expr, ty: &Type, problems: &mut Problems) -> Json {
+        default::json(value, ty, self.definitions).unwrap_or_else(|message| {
+            problems.on(value, format!("the default of `{}`: {message}", name.rust));
+            Json::Null
+        })
     }
 
     fn returns(&self, role: &Role, output: &ReturnType, name: Span, problems: &mut Problems) -> Returns {
@@ -122,8 +123,7 @@ impl Around<'_> {
             _ if is_unit(ok) => Returned::Nothing,
             _ if is_state => Returned::State,
             Role::Build => Returned::Kept(Box::new(ok.clone())),
-            // What is no value was reported.
-            Role::Method(_) => self.types.read(ok, problems).map_or(Returned::Nothing, Returned::Value),
+            Role::Method(_) => Returned::Value(self.types.read(ok, problems).unwrap_or(Type::UNKNOWN)),
             Role::Enter | Role::BuildAndEnter => {
                 problems.on(ok, format!("an `#[enter]` function returns nothing or `Self`, not `{}`", spelled(ok)));
                 Returned::Nothing

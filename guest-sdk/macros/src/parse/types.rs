@@ -58,7 +58,9 @@ impl Types<'_> {
         problems: &mut Problems,
     ) -> Option<Type> {
         if is_own && self.own.contains(&segment.ident) {
-            return Some(Type::Own(segment.ident.clone()));
+            // One with generics is a mistake where it is defined.
+            let is_plain = segment.arguments.is_none();
+            return Some(if is_plain { Type::Own(segment.ident.clone()) } else { Type::UNKNOWN });
         }
         let name = segment.ident.to_string();
         let arguments = type_arguments(segment);
@@ -112,7 +114,14 @@ impl Types<'_> {
 
     fn refuse(&self, ty: &syn::Type, problems: &mut Problems) -> Option<Type> {
         problems.on(ty, self.reason(ty));
-        None
+        // Nobody else has to be told of a type that only lacks its derive.
+        self.other(ty).map(|ident| Type::Own(ident.clone()))
+    }
+
+    /// The name of a type of the module that is no value yet.
+    fn other<'t>(&self, ty: &'t syn::Type) -> Option<&'t Ident> {
+        let syn::Type::Path(path) = ty else { return None };
+        path.path.get_ident().filter(|ident| self.others.contains(ident))
     }
 
     fn reason(&self, ty: &syn::Type) -> String {
@@ -130,10 +139,7 @@ impl Types<'_> {
         if let Some(instead) = instead {
             return format!("`{written}` is no type of values; write `{instead}`");
         }
-        if let syn::Type::Path(path) = ty
-            && let Some(ident) = path.path.get_ident()
-            && self.others.contains(ident)
-        {
+        if self.other(ty).is_some() {
             return format!("`{written}` is no type of values yet; put `#[derive(Value)]` on it");
         }
         if self.is_in_module {

@@ -182,15 +182,19 @@ Parameters are given first, in any order, then one of the methods is called. Wha
                 }
                 /**Gives the parameter `size`.
 
-Left out, it is `100`.*/
+Left out, or given as `None`, it is `100`.*/
                 pub fn size(
                     mut self,
-                    size: i64,
+                    size: impl ::wasmhost_guest::__private::Maybe<i64>,
                 ) -> Call<NameIs, ::wasmhost_guest::__private::Given>
                 where
                     SizeIs: SizeOnce,
                 {
-                    self.parameters.put("size", &size);
+                    if let ::core::option::Option::Some(size) = ::wasmhost_guest::__private::Maybe::maybe(
+                        size,
+                    ) {
+                        self.parameters.put("size", &size);
+                    }
                     Call {
                         parameters: self.parameters,
                         given: ::core::marker::PhantomData,
@@ -294,19 +298,21 @@ Left out, it is `100`.*/
                 impl<QuxIs> Call<QuxIs> {
                     /**Gives the argument `qux`.
 
-Left out, it is `"default"`.*/
+Left out, or given as `None`, it is `"default"`.*/
                     pub fn qux(
                         mut self,
-                        qux: impl ::core::convert::Into<::std::string::String>,
+                        qux: impl ::wasmhost_guest::__private::Maybe<
+                            ::std::string::String,
+                        >,
                     ) -> Call<::wasmhost_guest::__private::Given>
                     where
                         QuxIs: QuxOnce,
                     {
-                        self.call
-                            .put(
-                                "qux",
-                                &::core::convert::Into::<::std::string::String>::into(qux),
-                            );
+                        if let ::core::option::Option::Some(qux) = ::wasmhost_guest::__private::Maybe::maybe(
+                            qux,
+                        ) {
+                            self.call.put("qux", &qux);
+                        }
                         Call {
                             call: self.call,
                             given: ::core::marker::PhantomData,

@@ -100,7 +100,12 @@ mod callers {
         let whale = pools::call().name("whale").size(7).tell("hi").await?;
         let hedgehog = pools::call().with_note("n").name(String::from("hedgehog")).tell("ho").more(3).qux("q").await?;
         let none = pools::call().name("none").with_note(None).tell("hm").more(None).wait()?;
-        Ok(vec![whale, hedgehog, none])
+        let mut all = vec![whale, hedgehog, none];
+        for chosen in [Some(5), None] {
+            let text = chosen.map(|size| format!("q{size}"));
+            all.push(pools::call().name("maybe").size(chosen).tell("hey").qux(text).await?);
+        }
+        Ok(all)
     }
 
     #[method]
