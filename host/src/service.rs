@@ -16,6 +16,7 @@ mod entrypoint;
 mod inspect;
 mod instance;
 mod keeper;
+mod known;
 mod load;
 mod machine;
 mod metrics;
@@ -45,7 +46,6 @@ use crate::state::{GuestOutput, Network, Scratch};
 pub(crate) use answer::Answer;
 pub use answer::InstanceId;
 pub use app::App;
-pub(crate) use app::unknown;
 pub use bound::{Bound, Reply};
 pub use builder::HostBuilder;
 #[cfg(feature = "cli")]
@@ -57,6 +57,9 @@ pub use inspect::{
     Inspection, NearMissReport, SnapshotReport, TimingsReport, UncallableReport,
 };
 pub use instance::Instance;
+pub(crate) use known::unknown;
+#[cfg(feature = "cli")]
+pub(crate) use known::{Known, MAX_LISTED, more};
 pub use preparer::{PrepareEvent, PrepareLimits, PrepareListener};
 #[cfg(feature = "http")]
 pub(crate) use published::Follower;

@@ -41,8 +41,10 @@ fn an_ambiguous_target_lists_the_choices_and_an_unknown_one_the_nearest() {
     let error = fails(
         &["run", guest("hooks").to_str().unwrap()],
         2,
-        &["names more than one method", "::probe.echo", "::probe.noop"],
+        &["names more than one method", "::probe.echo", "::probe.noop\n  … and 13 more: `wasmhost inspect /"],
     );
+    let names: Vec<_> = error.lines().filter_map(|line| line.split_once("::probe.")).map(|(_, name)| name).collect();
+    assert!(names.len() == 10 && names.is_sorted(), "{error}");
     assert!(!error.contains("::probe.enter"), "a hook is no choice: {error}");
     fails(&["run", "examples/parameterized::my-class.bax"], 4, &["`bax`", "did you mean `baz`?"]);
     fails(&["run", "examples/parameterized::your-class.baz"], 4, &["`your-class`", "my-class"]);
@@ -88,6 +90,9 @@ fn results_are_json_or_wave_or_bare() {
     );
     let noop = format!("{}::probe.noop", guest("hooks").display());
     assert_eq!(wasmhost(&["run", &noop, "--mode", ""]).ok(), "", "unit prints nothing");
+    // What is printed can be given.
+    let bytes = format!("{}::probe.bytes", guest("hooks").display());
+    assert_eq!(wasmhost(&["run", &bytes, "--mode", "", "--data", "AAE="]).ok(), "\"AAE=\"\n");
 }
 
 #[test]

@@ -92,6 +92,22 @@ fn model_loads_its_file_in_enter() {
 }
 
 #[test]
+fn trained_starts_with_what_build_returned() {
+    let is_spam = |options: &[&str]| wasmhost(&[&["run", "examples/trained::filter.is-spam"], options].concat());
+    // Somebody may have run it before.
+    is_spam(&["--mail", "hello"]).ok();
+    for (options, answer) in [
+        (&["--mail", "win free money now"][..], "true\n"),
+        (&["--mail", "win the meeting"], "false\n"),
+        (&["--mail", "win the meeting", "--least", "-2"], "true\n"),
+    ] {
+        let ran = is_spam(options);
+        assert!(!ran.stderr.contains("learning"), "each instance has what was learned: {ran:?}");
+        assert_eq!(ran.ok(), answer, "{options:?}");
+    }
+}
+
+#[test]
 fn predict_loads_its_model_when_the_instance_starts() {
     let predicted = wasmhost(&["run", "examples/predict::model.predict", "--x", "2"]);
     assert!(predicted.stderr.contains("loading the model"), "{predicted:?}");

@@ -4,8 +4,10 @@
 //! Projects in Rust are built into one folder below `target/`, where the SDK and its dependencies stay from one run to the next.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value as Json;
 use wasmhost_tests::{Language, Ran, Server, is_full, root, run, wasmhost_command};
@@ -90,9 +92,8 @@ impl Project {
                 let (line, printed) = shown.split_once('\n').unwrap();
                 let mut words = line.split(' ').skip(1);
                 let verb = words.next().unwrap();
-                // Built it is, and a build takes a while in some languages.
-                let options = words.filter(|word| *word != "--no-build");
-                let arguments: Vec<_> = [verb, "--no-build"].into_iter().chain(options).collect();
+                // Built it is, and a build that takes a second says so.
+                let arguments: Vec<_> = [verb, "--no-build"].into_iter().chain(words).collect();
                 let ran = self.wasmhost(&arguments);
                 // The log may have something to say, too.
                 let said = ran.stderr.lines().filter(|line| !line.starts_with(" WARN ")).chain(ran.stdout.lines());
@@ -207,11 +208,55 @@ fn the_templates_in_python_and_javascript_answer_like_those_in_rust() {
         let project = Project::make(template, name);
         if is_full() && language.tools().is_some() {
             project.answers();
+            let built = || fs::metadata(project.dir.join("greeter.wasm")).unwrap().modified().unwrap();
+            let before = built();
+            assert_eq!(project.wasmhost(&["run", ".", "--name", "world"]).ok(), "\"Hello, world!\"\n");
+            assert_eq!(built(), before, "what is built anew needs a snapshot anew");
             project.does_what_its_readme_says();
             let rust = Project::make_rust("method", "hello-too");
             rust.wasmhost(&["build"]).ok();
             assert_eq!(project.class(), rust.class());
         }
+    }
+}
+
+/// Components of these tools differ from one build to the next, and with each goes a snapshot; so only what has changed is
+/// built. The tools are played by one that says that it ran.
+#[test]
+fn components_in_python_and_javascript_are_built_when_a_file_of_theirs_has_changed() {
+    for (template, tool, sources) in [
+        ("python", ".venv/bin/componentize-py", ["app.py", "requirements.txt", "wit/greeter.wit", "wit"].as_slice()),
+        ("javascript", "npm", &["app.js", "package.json", "package-lock.json", "wit/greeter.wit", "wit"]),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let app = dir.path().join("shop");
+        run(wasmhost_command().current_dir(dir.path()).args(["new", "shop", "--template", template])).ok();
+        let tool = app.join(tool);
+        fs::create_dir_all(tool.parent().unwrap()).unwrap();
+        fs::write(&tool, "#!/bin/sh\necho built >> builds\necho component > greeter.wasm\n").unwrap();
+        fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:{}", tool.parent().unwrap().display(), std::env::var("PATH").unwrap());
+        let builds = || {
+            run(wasmhost_command().current_dir(&app).env("PATH", &path).arg("build")).ok();
+            fs::read_to_string(app.join("builds")).unwrap().lines().count()
+        };
+        let now = SystemTime::now();
+        let change = |path: &str, hours_ago: u32| {
+            let file = fs::File::open(app.join(path)).unwrap();
+            file.set_modified(now - hours_ago * Duration::from_secs(3600)).unwrap();
+        };
+
+        sources.iter().for_each(|source| change(source, 2));
+        assert_eq!([builds(), builds()], [1, 1], "{template}: without a component, and with one");
+        for (before, source) in (1..).zip(sources) {
+            change("greeter.wasm", 1);
+            assert_eq!(builds(), before, "{template}: nothing is newer");
+            change(source, 0);
+            assert_eq!(builds(), before + 1, "{template}: `{source}` is newer");
+            change(source, 2);
+        }
+        fs::remove_file(app.join("greeter.wasm")).unwrap();
+        assert_eq!(builds(), sources.len() + 2, "{template}");
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::api::CallableClass;
 use crate::error::Error;
-use crate::service::{FunctionReport, unknown};
+use crate::service::{FunctionReport, Known, MAX_LISTED, more};
 use crate::values::same;
 
 /// The methods of an app that can be called.
@@ -34,7 +34,7 @@ impl<'a> Choices<'a> {
         match path {
             None | Some("") => self.only_choice(written),
             Some(path) => match path.rsplit_once('.') {
-                Some((class, method)) if !class.is_empty() => in_class(self.class(class)?, method),
+                Some((class, method)) if !class.is_empty() => self.in_class(self.class(class)?, method),
                 _ => self.anywhere(path.trim_start_matches('.'), written),
             },
         }
@@ -65,17 +65,17 @@ impl<'a> Choices<'a> {
             };
         }
         if let [only] = self.classes {
-            return in_class(only, name);
+            return self.in_class(only, name);
         }
         let known: Vec<_> = self.all().map(|chosen| chosen.to_string()).collect();
-        Err(unknown(format!("the app `{}` has no method `{name}`", self.app), name, &known, "methods"))
+        Err(self.unknown(format!("the app `{}` has no method `{name}`", self.app), name, &known, "methods"))
     }
 
     fn class(&self, name: &str) -> Result<&'a CallableClass, Error> {
         let found = self.classes.iter().find(|class| class.name == name || class.interface.as_deref() == Some(name));
         found.ok_or_else(|| {
             let known: Vec<_> = self.classes.iter().map(|class| class.name.clone()).collect();
-            unknown(format!("the app `{}` has no class `{name}`", self.app), name, &known, "classes")
+            self.unknown(format!("the app `{}` has no class `{name}`", self.app), name, &known, "classes")
         })
     }
 
@@ -84,8 +84,32 @@ impl<'a> Choices<'a> {
     }
 
     fn ambiguous(&self, what: &str, choices: &[Chosen<'_>], written: &str) -> Error {
-        let list: String = choices.iter().map(|chosen| format!("\n  {}{chosen}", self.prefix)).collect();
+        let mut names: Vec<_> = choices.iter().map(|chosen| format!("{}{chosen}", self.prefix)).collect();
+        names.sort_unstable();
+        let rest = more(names.len(), self.listed_by().as_deref());
+        let list: String = names.into_iter().take(MAX_LISTED).chain(rest).map(|line| format!("\n  {line}")).collect();
         Error::bad_request(format!("`{written}` {what}; say which:{list}"))
+    }
+
+    fn unknown(&self, what: String, name: &str, known: &[String], plural: &str) -> Error {
+        Known { names: known, plural, listed_by: self.listed_by().as_deref() }.lacks(what, name)
+    }
+
+    /// Sources can be looked at, apps of a server cannot.
+    fn listed_by(&self) -> Option<String> {
+        self.prefix.strip_suffix("::").map(|source| format!("wasmhost inspect {source}"))
+    }
+
+    fn in_class(&self, class: &'a CallableClass, name: &str) -> Result<Chosen<'a>, Error> {
+        if let Some(method) = class.methods.iter().find(|method| same(&method.name, name)) {
+            return Ok(Chosen { class, method });
+        }
+        if let Some(uncallable) = class.uncallable.iter().find(|uncallable| same(&uncallable.name, name)) {
+            let what = format!("`{}.{}`", class.name, uncallable.name);
+            return Err(Error::bad_request(format!("{what} cannot be called: {}", uncallable.reason)));
+        }
+        let known: Vec<_> = class.methods.iter().map(|method| method.name.clone()).collect();
+        Err(self.unknown(format!("the class `{}` has no method `{name}`", class.name), name, &known, "methods"))
     }
 }
 
@@ -93,18 +117,6 @@ impl std::fmt::Display for Chosen<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}", self.class.name, self.method.name)
     }
-}
-
-fn in_class<'a>(class: &'a CallableClass, name: &str) -> Result<Chosen<'a>, Error> {
-    if let Some(method) = class.methods.iter().find(|method| same(&method.name, name)) {
-        return Ok(Chosen { class, method });
-    }
-    if let Some(uncallable) = class.uncallable.iter().find(|uncallable| same(&uncallable.name, name)) {
-        let what = format!("`{}.{}`", class.name, uncallable.name);
-        return Err(Error::bad_request(format!("{what} cannot be called: {}", uncallable.reason)));
-    }
-    let known: Vec<_> = class.methods.iter().map(|method| method.name.clone()).collect();
-    Err(unknown(format!("the class `{}` has no method `{name}`", class.name), name, &known, "methods"))
 }
 
 #[cfg(test)]
@@ -147,9 +159,27 @@ mod tests {
         let two = [class("cart", &["add", "clear"]), class("till", &["pay", "clear"])];
         assert_eq!(find(&two, Some("pay")).as_deref(), Ok("till.pay"));
         assert_eq!(find(&two, Some("a:b/cart@1.0.0.clear")).as_deref(), Ok("cart.clear"));
-        assert!(find(&two, None).unwrap_err().ends_with("\n  app/till.pay\n  app/till.clear"));
+        assert!(find(&two, None).unwrap_err().ends_with("\n  app/till.clear\n  app/till.pay"));
         assert!(find(&two, Some("clear")).unwrap_err().contains("names more than one method"));
         assert!(find(&two, Some("till")).unwrap_err().contains("names a class"));
+    }
+
+    #[test]
+    fn long_lists_of_choices_are_cut_and_say_where_the_rest_is() {
+        let methods: Vec<_> = (0..40).rev().map(|n| format!("m{n:02}")).collect();
+        let methods: Vec<_> = methods.iter().map(String::as_str).collect();
+        let classes = [class("many", &methods)];
+        let of = |prefix, path| {
+            let choices = Choices { app: "app", classes: &classes, prefix };
+            choices.find(path, "x").unwrap_err().to_string()
+        };
+        let source = of("dir::", None);
+        assert!(source.contains("say which:\n  dir::many.m00\n  dir::many.m01\n"), "{source}");
+        assert!(source.ends_with("\n  dir::many.m09\n  … and 30 more: `wasmhost inspect dir`"), "{source}");
+        assert!(of("app/", None).ends_with("\n  … and 30 more"));
+        let unknown = of("dir::", Some("something-else"));
+        assert!(unknown.contains("known methods: `m00`, `m01`, "), "{unknown}");
+        assert!(unknown.ends_with("`m09`, … and 30 more: `wasmhost inspect dir`"), "{unknown}");
     }
 
     #[test]

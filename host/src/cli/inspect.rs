@@ -12,7 +12,7 @@ use super::terminal::{self, Outcome, with_patience};
 use crate::error::Error;
 use crate::manifest::Origin;
 use crate::service::{
-    ArgumentReport, ClassReport, ComponentReport, EntrypointReport, FunctionReport, Inspection, unknown,
+    ArgumentReport, ClassReport, ComponentReport, EntrypointReport, FunctionReport, Inspection, Known,
 };
 
 pub(super) async fn inspect(args: InspectArgs) -> Outcome {
@@ -22,7 +22,7 @@ pub(super) async fn inspect(args: InspectArgs) -> Outcome {
     let loading = format!("loading {}", source.path().display());
     let mut inspection = with_patience(&loading, host.inspect(source)).await?;
     if let Some(path) = target.path {
-        narrow(&mut inspection, path)?;
+        narrow(&mut inspection, path, target.source)?;
     }
     let text = if args.json {
         let json = serde_json::to_string_pretty(&inspection);
@@ -35,7 +35,7 @@ pub(super) async fn inspect(args: InspectArgs) -> Outcome {
 }
 
 /// Leaves only what `[class.]method` names: a class, or one of its functions.
-fn narrow(inspection: &mut Inspection, path: &str) -> Result<(), Error> {
+fn narrow(inspection: &mut Inspection, path: &str, source: &str) -> Result<(), Error> {
     if let Some(class) = inspection.classes.iter().position(|class| class.name == path) {
         inspection.classes = vec![inspection.classes.swap_remove(class)];
         inspection.entrypoints.clear();
@@ -58,7 +58,9 @@ fn narrow(inspection: &mut Inspection, path: &str) -> Result<(), Error> {
     inspection.classes.retain(has);
     inspection.entrypoints.retain(|entrypoint| class.is_none() && entrypoint.kind == function);
     if inspection.classes.is_empty() && inspection.entrypoints.is_empty() {
-        return Err(unknown(format!("the app `{}` has no `{path}`", inspection.app), path, &known, "methods"));
+        let all = format!("wasmhost inspect {source}");
+        let known = Known { names: &known, plural: "methods", listed_by: Some(&all) };
+        return Err(known.lacks(format!("the app `{}` has no `{path}`", inspection.app), path));
     }
     for class in &mut inspection.classes {
         class.methods.retain(|method| method.name == function);

@@ -106,7 +106,11 @@ impl<'a> Takes<'a> {
     fn check_complete(&self, options: &[(String, Text)]) -> Result<(), Error> {
         let is_given = |argument: &&ArgumentReport| options.iter().any(|(name, _)| same(&argument.name, name));
         let missing = self.all().filter(|argument| argument.required && !is_given(argument));
-        let missing: Vec<_> = missing.map(|argument| format!("`--{}` ({})", argument.name, argument.needs)).collect();
+        let missing = missing.map(|argument| match (is_flag(argument), &argument.name) {
+            (true, name) => format!("`--{name}` or `--no-{name}`"),
+            (false, name) => format!("`--{name}` ({})", argument.needs),
+        });
+        let missing: Vec<_> = missing.collect();
         match &missing[..] {
             [] => Ok(()),
             missing => Err(Error::bad_request(format!("missing {}", missing.join(", ")))),
@@ -241,6 +245,9 @@ mod tests {
             error.starts_with("missing `--foo` (") && !error.contains("--bar") && !error.contains("--note"),
             "{error}"
         );
+
+        let error = read(&["--foo", "a", "--tags", "[]"]).unwrap_err();
+        assert_eq!(error, "missing `--loud` or `--no-loud`");
 
         let error = read(&["--fo", "a"]).unwrap_err();
         assert_eq!(error, "unknown option `--fo`; did you mean `--foo`?");

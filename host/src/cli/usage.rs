@@ -83,13 +83,16 @@ Other options:
 
 fn options<'a>(arguments: impl Iterator<Item = &'a ArgumentReport>) -> String {
     let options = arguments.map(|argument| {
-        let option = match is_flag(argument) {
-            true => format!("--{}", argument.name),
-            false => format!("--{} <{}>", argument.name, brief(&argument.r#type)),
-        };
+        let option = spelled(argument, brief(&argument.r#type));
         if argument.required { format!(" {option}") } else { format!(" [{option}]") }
     });
     options.collect()
+}
+
+/// An option with what stands behind it: a type, or nothing behind a flag, which has two names instead.
+fn spelled(argument: &ArgumentReport, ty: &str) -> String {
+    let name = &argument.name;
+    if is_flag(argument) { format!("--{name}|--no-{name}") } else { format!("--{name} <{ty}>") }
 }
 
 /// A type short enough for a usage line: records and the like are named by their kind.
@@ -102,7 +105,7 @@ fn add_section(text: &mut String, heading: &str, arguments: &[ArgumentReport]) {
         return;
     }
     let _ = writeln!(text, "\n{heading}:");
-    let left: Vec<_> = arguments.iter().map(|argument| format!("--{} <{}>", argument.name, argument.r#type)).collect();
+    let left: Vec<_> = arguments.iter().map(|argument| spelled(argument, &argument.r#type)).collect();
     let column = left.iter().map(String::len).filter(|len| *len <= WIDTH / 3).max().unwrap_or(0) + 4;
     for (argument, left) in arguments.iter().zip(&left) {
         let mut words = vec![match &argument.docs {
@@ -121,5 +124,32 @@ fn add_section(text: &mut String, heading: &str, arguments: &[ArgumentReport]) {
             format!("\n{}", " ".repeat(column))
         };
         let _ = writeln!(text, "  {left}{gap}{right}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_have_two_names_in_the_usage_line_and_in_the_help() {
+        let argument = |name: &str, ty: &str, required| ArgumentReport {
+            name: name.to_owned(),
+            r#type: ty.to_owned(),
+            needs: if ty == "bool" { "true or false" } else { "a string" }.to_owned(),
+            default: None,
+            required,
+            docs: None,
+        };
+        let arguments =
+            [argument("fail", "bool", true), argument("loud", "bool", false), argument("b", "string", true)];
+        let takes = Takes { parameters: &[], arguments: &arguments };
+        let usage = Usage { command: "run".into(), docs: None, signature: "f", names: None, takes, web: None };
+        assert_eq!(usage.line(), "usage: run --fail|--no-fail [--loud|--no-loud] --b <string>");
+        let help = usage.help();
+        assert!(
+            help.contains("\n  --fail|--no-fail  true or false\n") && help.contains("\n  --b <string>  "),
+            "{help}"
+        );
     }
 }

@@ -7,8 +7,9 @@ use super::Host;
 use super::class::Class;
 use super::entrypoint::{Command, EntrypointInner, Main};
 use super::inspect::ComponentReport;
+use super::known::unknown;
 use super::siblings::Siblings;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::state::Turns;
 
 /// A loaded app. Cheap to clone; ephemeral: it lives as long as its clones, its classes and their instances.
@@ -93,17 +94,4 @@ impl App {
     pub(super) fn entrypoints(&self) -> impl Iterator<Item = &EntrypointInner> {
         self.inner.entrypoints.iter()
     }
-}
-
-/// `not-found` with the names that might have been meant, nearest first.
-pub(crate) fn unknown(what: String, name: &str, known: &[String], plural: &str) -> Error {
-    let distance = |candidate: &str| strsim::damerau_levenshtein(candidate, &name.replace('_', "-"));
-    let mut known: Vec<_> = known.iter().map(String::as_str).collect();
-    known.sort_by_key(|candidate| distance(candidate));
-    let hint = match known[..] {
-        [] => format!("there are no {plural}"),
-        [nearest, ..] if distance(nearest) <= nearest.len() / 3 + 1 => format!("did you mean `{nearest}`?"),
-        _ => format!("known {plural}: `{}`", known.join("`, `")),
-    };
-    Error::not_found(format!("{what}; {hint}"))
 }

@@ -99,7 +99,7 @@ impl Class {
         }
         let known: Vec<_> = self.methods().map(|method| method.name().to_owned()).collect();
         let what = format!("the class `{}` has no method `{name}`", self.name());
-        Err(super::app::unknown(what, name, &known, "methods"))
+        Err(super::known::unknown(what, name, &known, "methods"))
     }
 
     /// The method at this place among [`methods`](Self::methods).

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use super::Host;
-use super::app::{App, unknown};
+use super::app::App;
+use super::known::unknown;
 use crate::error::Result;
 
 /// The apps of a host that answer under their names.

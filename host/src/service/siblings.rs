@@ -5,8 +5,8 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
-use super::app::unknown;
 use super::class::{Class, ClassInner};
+use super::known::unknown;
 use super::published::Published;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::Name;

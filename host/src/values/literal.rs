@@ -1,5 +1,5 @@
 //! Values as they are typed on a command line or in a query: scalars, strings and enums as they stand, the rest as WAVE
-//! or JSON.
+//! or JSON; on a command line bytes may be bare base64, too.
 //!
 //! An option of such a literal is given as the literal, since leaving it out already says `none`.
 
@@ -12,8 +12,8 @@ use super::{Limits, Value, describe, json, wave};
 
 /// Reads a word of a command line.
 ///
-/// What is not a literal is WAVE, or JSON where WAVE does not fit; if neither does, the error is the one that
-/// understood more of the text. An option of a literal other than a string may also be WAVE: `some(5)`, `none`.
+/// What is not a literal is WAVE, or JSON where WAVE does not fit, or the base64 of bytes; if nothing does, the error is the
+/// one that understood more of the text. An option of a literal other than a string may also be WAVE: `some(5)`, `none`.
 ///
 /// # Errors
 /// If the text does not fit the shape.
@@ -32,12 +32,27 @@ pub(crate) fn from_shell(text: &str, shape: &Shape, limits: &Limits, path: Path<
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
+    if is_bytes(shape) && text.starts_with('"') {
+        return Err(json_error);
+    }
+    // Whoever writes a list means WAVE; all else is base64, or should have been.
+    if is_bytes(shape) && !text.starts_with('[') && !text.starts_with("some(") {
+        let quoted = serde_json::Value::from(text).to_string();
+        return json::read(quoted.as_bytes(), shape, limits, path);
+    }
     let understood = |error: &ValueError| error.kind() != ValueErrorKind::Syntax;
     Err(match literal_error {
         Some(error) => error,
         None if understood(&wave_error) || !understood(&json_error) => wave_error,
         None => json_error,
     })
+}
+
+fn is_bytes(shape: &Shape) -> bool {
+    match shape {
+        Shape::Option(inner) => **inner == Shape::Bytes,
+        shape => *shape == Shape::Bytes,
+    }
 }
 
 /// Reads the value of one key of a query, percent-decoded. What is not a literal is JSON.
@@ -153,6 +168,48 @@ mod tests {
         assert_eq!(shell("\"aGk=\"", &Shape::Bytes), Ok(Value::Bytes(b"hi".to_vec())));
         assert_eq!(shell("[104, 105]", &Shape::Bytes), Ok(Value::Bytes(b"hi".to_vec())));
         assert_eq!(shell("none", &option(Shape::Int(Int::U8))), Ok(Value::Val(Val::Option(None))));
+    }
+
+    #[test]
+    fn on_the_shell_bytes_may_be_bare_base64() {
+        for (text, bytes) in [("AAE=", &[0, 1][..]), ("1234", &[215, 109, 248]), ("true", &[182, 187, 158]), ("", &[])]
+        {
+            assert_eq!(shell(text, &Shape::Bytes), Ok(Value::Bytes(bytes.to_vec())), "{text}");
+            assert_eq!(shell(text, &option(Shape::Bytes)), Ok(Value::OptionBytes(Some(bytes.to_vec()))), "{text}");
+            assert!(query(text, &Shape::Bytes).is_err());
+        }
+        assert_eq!(shell("none", &option(Shape::Bytes)), Ok(Value::OptionBytes(None)));
+        assert_eq!(shell("some([104])", &option(Shape::Bytes)), Ok(Value::OptionBytes(Some(b"h".to_vec()))));
+        let needs = format!("`x` needs {}, got ", describe::plain(&Shape::Bytes));
+        for (text, got) in [("AAE", "\"AAE\""), ("\"AAE\"", "\"AAE\""), ("a b", "\"a b\"")] {
+            assert_eq!(shell(text, &Shape::Bytes), Err(format!("{needs}{got}")));
+        }
+        assert_eq!(
+            shell("[0, 300]", &Shape::Bytes),
+            Err("`x[1]` needs a whole number from 0 to 255, got `300`".into())
+        );
+    }
+
+    #[test]
+    fn a_case_that_is_a_word_of_wave_is_told_its_percent_sign() {
+        let names = || Names::from_iter(["ok", "some", "far"]);
+        let event = Shape::Variant(names(), Box::new([Shape::Unit, Shape::Int(Int::U8), Shape::Unit]));
+        let enums = Shape::List(Box::new(Shape::Enum(names())));
+        let needs =
+            |written| Err(format!("needs a `%` before a case of this name, which is a word of WAVE, too: `{written}`"));
+        let told =
+            |text, shape: &Shape| shell(text, shape).map_err(|error| error.split_once("` ").unwrap().1.to_owned());
+        for (text, shape, written, value) in [
+            ("some(3)", &event, "%some(3)", Val::Variant("some".into(), Some(Box::new(Val::U8(3))))),
+            ("ok", &event, "%ok", Val::Variant("ok".into(), None)),
+            ("[far, ok]", &enums, "%ok", Val::List(vec![Val::Enum("far".into()), Val::Enum("ok".into())])),
+        ] {
+            assert_eq!(told(text, shape), needs(written));
+            let text = text.replace(&written[1..], written);
+            assert_eq!(shell(&text, shape), Ok(Value::Val(value)), "{text}");
+        }
+        assert!(told("none", &event).unwrap_err().starts_with("needs a value of type `variant"), "it is no case");
+        assert_eq!(shell(r#"{"some": 3}"#, &event), shell("%some(3)", &event));
     }
 
     #[test]

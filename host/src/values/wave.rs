@@ -105,8 +105,13 @@ impl Reader<'_> {
     }
 
     fn mismatch(&self, node: &Node, shape: &Shape, path: Path<'_>) -> ValueError {
-        let got = Got::Word(&self.source[node.span()]);
+        let text = &self.source[node.span()];
+        let got = Got::Word(text);
         let message = match shape {
+            Shape::Variant(names, _) | Shape::Enum(names) if is_case_without_percent(text, names) => {
+                let written = format!("%{text}");
+                format!("needs a `%` before a case of this name, which is a word of WAVE, too: {}", Got::Word(&written))
+            }
             Shape::Bool | Shape::Int(_) | Shape::F32 | Shape::F64 | Shape::Enum(_) => {
                 format!("needs {}, got {got}", describe::plain(shape))
             }
@@ -189,6 +194,12 @@ impl Reader<'_> {
             _ => Err(mismatch()),
         }
     }
+}
+
+/// Whether the text is a case, `some(3)` or `ok`, that WAVE reads as its own word because no `%` stands before it.
+fn is_case_without_percent(text: &str, names: &Names) -> bool {
+    let word = text.split('(').next().unwrap_or(text).trim_end();
+    Keyword::decode(word).is_some() && names.position(word).is_some()
 }
 
 /// Writes a value as WAVE; the unit value is the empty text.

@@ -9,12 +9,13 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 
 use super::super::Host;
-use super::super::app::{AppInner, unknown};
+use super::super::app::AppInner;
 use super::super::class::{Class, ClassInner};
 use super::super::code::ComponentCode;
 use super::super::entrypoint::EntrypointInner;
 use super::super::inspect::ComponentReport;
 use super::super::keeper::ClassKeeper;
+use super::super::known::unknown;
 use super::super::nested::Way;
 use super::super::plan::{BuildHook, Plan};
 use super::super::prepared::{Build, Prepared, snapshot_key};

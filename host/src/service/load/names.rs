@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::app::unknown;
+use super::super::known::unknown;
 use super::Loaded;
 use crate::component::Interface;
 use crate::error::{Error, ErrorKind, Result};
