@@ -1,10 +1,13 @@
 //! Serves the promises about calls that guests make: in the form that waits, from methods and an entrypoint, into classes of
 //! all sorts, and in circles. It does not import the other form, so it runs on the engine without concurrency.
 
-use exports::test::calls::caller::{Guest as Caller, Step};
-use wasmhost::host::{calls, context};
+use bindings::exports::test::calls::caller::{Guest as Caller, Step};
+use bindings::wasmhost::host::{calls, context};
 
-wit_bindgen::generate!({ path: "wit", generate_all });
+#[allow(clippy::too_many_arguments, reason = "four texts are eight numbers on the way to the host")]
+mod bindings {
+    wit_bindgen::generate!({ path: "wit", generate_all });
+}
 
 struct Component;
 
@@ -51,6 +54,7 @@ impl Caller for Component {
         Err(reason)
     }
 
+    #[allow(clippy::disallowed_methods, reason = "a guest that waits is what it serves as")]
     fn forever() {
         loop {
             std::thread::sleep(std::time::Duration::from_secs(1));
@@ -62,13 +66,13 @@ impl Caller for Component {
     }
 }
 
-impl Guest for Component {
+impl bindings::Guest for Component {
     fn main(class: String, method: String, parameters: String, arguments: String) -> Result<String, String> {
         make(&Step { class, method, parameters, arguments })
     }
 }
 
-export!(Component);
+bindings::export!(Component with_types_in bindings);
 
 fn make(Step { class, method, parameters, arguments }: &Step) -> Result<String, String> {
     calls::call(class, method, parameters, arguments).map_err(|failure| {
