@@ -73,6 +73,18 @@ pub(crate) struct Handler {
     pub(crate) export: String,
 }
 
+impl Handler {
+    /// Whether it is of WASI 0.3, where several requests may be under way in one instance.
+    pub(crate) fn is_p3(&self) -> bool {
+        is_p3_handler(&self.export)
+    }
+}
+
+/// Whether a handler with this name is of WASI 0.3.
+pub(crate) fn is_p3_handler(export: &str) -> bool {
+    is_interface(export, "wasi:http/handler")
+}
+
 /// Something a component needs from its host.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Import {

@@ -5,6 +5,8 @@
 //! names of settings' files.
 
 mod failure;
+#[cfg(feature = "http")]
+mod handler;
 mod handles;
 mod linked;
 mod shared;
@@ -29,6 +31,8 @@ use crate::values::json::Json;
 use crate::values::{Limits, Shape, Value};
 
 use failure::Attempt;
+#[cfg(feature = "http")]
+pub(crate) use handler::{Answered, Head, LinkedHandler};
 use handles::Table;
 pub(crate) use handles::{Accessors, OpenHandles, Replay, ensure_at_rest};
 pub(crate) use linked::Linked;
@@ -49,6 +53,9 @@ pub(crate) struct Blueprint {
     pub(crate) enter: Option<Linked>,
     pub(crate) exit: Option<Linked>,
     pub(crate) methods: Vec<Linked>,
+    /// What answers `wasi:http` requests.
+    #[cfg(feature = "http")]
+    pub(crate) handler: Option<LinkedHandler>,
     pub(crate) bounds: Bounds,
     pub(crate) ticker: Arc<Ticker>,
     /// Those of the app.
@@ -99,6 +106,8 @@ pub(crate) struct Live {
     image_bytes: u64,
     /// The methods called so far, by their place in the blueprint: looking one up and checking its type is done once.
     methods: Vec<Option<Callee>>,
+    #[cfg(feature = "http")]
+    handler: Option<handler::Handler>,
 }
 
 /// How long a piece of guest code may run, and the setting that says so.
@@ -231,7 +240,16 @@ impl Live {
         };
         let methods = (0..blueprint.methods.len()).map(|_| None).collect();
         let image_bytes = store.data().memory.used_bytes();
-        Ok(Self { store, instance, life: Lifecycle::new(), blueprint, image_bytes, methods })
+        Ok(Self {
+            store,
+            instance,
+            life: Lifecycle::new(),
+            blueprint,
+            image_bytes,
+            methods,
+            #[cfg(feature = "http")]
+            handler: None,
+        })
     }
 
     async fn build(&mut self) -> Result<()> {

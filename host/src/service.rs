@@ -13,6 +13,8 @@ mod child;
 mod class;
 mod code;
 mod entrypoint;
+#[cfg(feature = "http")]
+mod handle;
 mod inspect;
 mod instance;
 mod keeper;
@@ -52,6 +54,8 @@ pub use builder::HostBuilder;
 pub(crate) use child::carry_out;
 pub use class::{Argument, Class, Method};
 pub use entrypoint::{Command, Main};
+#[cfg(feature = "http")]
+pub(crate) use handle::{GuestBody, Handled};
 pub use inspect::{
     ArgumentReport, CapturedReport, ClassReport, ComponentReport, EntrypointReport, FunctionReport, ImportReport,
     Inspection, NearMissReport, SnapshotReport, TimingsReport, UncallableReport,

@@ -6,6 +6,8 @@
 mod calls;
 mod filesystem;
 mod handles;
+#[cfg(feature = "http")]
+mod inbound;
 mod input;
 mod limits;
 mod outbound;
@@ -29,6 +31,8 @@ use crate::error::Error;
 pub(crate) use calls::{Calls, Frame, Identity, Peers, Pending, Request, link as link_calls};
 use filesystem::Bounds;
 pub(crate) use filesystem::{Scratch, link as link_filesystem};
+#[cfg(feature = "http")]
+pub(crate) use inbound::link as link_inbound;
 use handles::Streams;
 pub(crate) use handles::{Made, Open, Standard, Thing};
 pub(crate) use limits::{MemoryLimiter, MemoryRefusal};

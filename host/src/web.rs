@@ -10,6 +10,7 @@ mod authority;
 mod body;
 mod cors;
 mod decode;
+mod handler;
 mod negotiate;
 mod pages;
 mod readiness;
@@ -138,7 +139,8 @@ impl WebService {
     /// Answers a request, without a box around it.
     pub(crate) async fn respond<B>(&self, request: Request<B>) -> Response<Body>
     where
-        B: HttpBody,
+        B: HttpBody + Send + 'static,
+        B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         request::respond(&self.shared, request).await

@@ -153,6 +153,8 @@ impl Performing<'_> {
             enter: None,
             exit: None,
             methods: Vec::new(),
+            #[cfg(feature = "http")]
+            handler: None,
             bounds: build.bounds,
             ticker: linkers.engines().ticker().clone(),
             turns: Turns::default(),

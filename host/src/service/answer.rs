@@ -9,7 +9,7 @@ use tracing::{Instrument, Level, Span};
 use super::bound::Bound;
 use super::class::{Class, Method};
 use super::keeper::ClassKeeper;
-use super::metrics::Timed;
+use super::metrics::{ClassMetrics, Timed};
 use crate::drain::Working;
 use crate::error::{Error, Result};
 use crate::instance::{Arguments, Called};
@@ -55,7 +55,7 @@ pub(super) struct Asker<'a> {
 
 impl Asker<'_> {
     /// The call as others see it that are made from it.
-    fn frame(&self, pool: usize) -> Frame {
+    pub(super) fn frame(&self, pool: usize) -> Frame {
         let (number, depth) = self.nested.map_or((0, 0), |nested| (nested.number(), nested.depth()));
         Frame { number, depth, pool, deadline: self.deadline, ..Frame::default() }
     }
@@ -118,7 +118,7 @@ impl Class {
         parameters: impl Fn() -> Arc<[Value]>,
         method: Method<'_>,
         arguments: Vec<Value>,
-        (from, timed): (Asker<'_>, &mut Timed<'_>),
+        (from, timed): (Asker<'_>, &mut Timed<&ClassMetrics>),
     ) -> Answer {
         // Dropped in the other order: a shutdown that finds no work finds the instance in its pool, and lets it exit.
         let (_working, mut lease) = match self.lease(key, &parameters, method, &arguments, from).await {

@@ -259,11 +259,6 @@ fn notes(class: &Class) -> Vec<String> {
     if settings.snapshot == SnapshotMode::Enter {
         notes.push("`snapshot = \"enter\"` has no effect in this version: every instance is entered anew".to_owned());
     }
-    if inner.handler.is_some() {
-        notes.push(
-            "its web handler is only shown in this version: requests go to methods with a `web` route".to_owned(),
-        );
-    }
     if inner.handler.is_some() && !inner.hooks.has_hooks() && !settings.reuse {
         notes.push(
             "no hooks and no `reuse = true`: its instances are not kept between requests to its web handler".to_owned(),

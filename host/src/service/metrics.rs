@@ -8,6 +8,7 @@ mod histogram;
 mod text;
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -134,21 +135,26 @@ impl ClassMetrics {
     }
 
     /// Begins the clock of a call. Dropped before its end, the call counts as cancelled.
-    pub(crate) fn begin(&self) -> Timed<'_> {
-        Timed { metrics: Some(self), began: Instant::now(), waited: None }
+    pub(crate) fn begin(&self) -> Timed<&Self> {
+        Timed::new(self)
     }
 }
 
-/// A call under way.
+/// A call under way, with the counters of its class.
 #[derive(Debug)]
-pub(crate) struct Timed<'a> {
+pub(crate) struct Timed<M: Deref<Target = ClassMetrics>> {
     /// `None` once it was counted.
-    metrics: Option<&'a ClassMetrics>,
+    metrics: Option<M>,
     began: Instant,
     waited: Option<Duration>,
 }
 
-impl Timed<'_> {
+impl<M: Deref<Target = ClassMetrics>> Timed<M> {
+    /// Begins the clock of a call. Dropped before its end, the call counts as cancelled.
+    pub(crate) fn new(metrics: M) -> Self {
+        Self { metrics: Some(metrics), began: Instant::now(), waited: None }
+    }
+
     /// The time since the call began.
     pub(crate) fn elapsed(&self) -> Duration {
         self.began.elapsed()
@@ -168,9 +174,9 @@ impl Timed<'_> {
     }
 }
 
-impl Drop for Timed<'_> {
+impl<M: Deref<Target = ClassMetrics>> Drop for Timed<M> {
     fn drop(&mut self) {
-        if let Some(metrics) = self.metrics {
+        if let Some(metrics) = &self.metrics {
             let duration = self.elapsed();
             metrics.call_cancelled(duration, self.waited.unwrap_or(duration));
         }

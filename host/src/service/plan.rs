@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::code::Code;
-use crate::component::Function;
+use crate::component::{Function, Handler};
 use crate::engine::Ticker;
 use crate::error::{Error, Result};
 use crate::instance::{Blueprint, Bounds, Linked, Replay, Setup};
@@ -26,6 +26,8 @@ pub(super) struct Plan {
     pub(super) enter: Option<Arc<Function>>,
     pub(super) exit: Option<Arc<Function>>,
     pub(super) methods: Vec<Arc<Function>>,
+    /// What answers `wasi:http` requests.
+    pub(super) handler: Option<Handler>,
     pub(super) bounds: Bounds,
     pub(super) ticker: Arc<Ticker>,
     /// Those of the app.
@@ -63,6 +65,8 @@ impl Plan {
             enter: self.enter.as_ref().map(find).transpose()?,
             exit: self.exit.as_ref().map(find).transpose()?,
             methods: self.methods.iter().map(find).collect::<Result<_>>()?,
+            #[cfg(feature = "http")]
+            handler: self.handler.as_ref().map(|handler| linked_handler(code, handler)).transpose()?,
             bounds: self.bounds,
             ticker: self.ticker.clone(),
             turns: self.turns.clone(),
@@ -74,4 +78,10 @@ impl Plan {
 fn linked(code: &Code, export: Option<&str>, function: &Arc<Function>) -> Result<Linked> {
     Linked::find(&code.component, export, function)
         .ok_or_else(|| Error::internal(format!("`{}` is not in the code of its component", function.name)))
+}
+
+#[cfg(feature = "http")]
+fn linked_handler(code: &Code, handler: &Handler) -> Result<crate::instance::LinkedHandler> {
+    crate::instance::LinkedHandler::find(&code.component, &handler.export)
+        .ok_or_else(|| Error::internal(format!("`{}` is not in the code of its component", handler.export)))
 }

@@ -1,6 +1,5 @@
 //! Bodies: the one of an answer, and reading that of a request whole, within its limits.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -12,36 +11,68 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::respond::Problem;
 use crate::error::{Error, ErrorKind};
+use crate::service::GuestBody;
 
-/// The body of an answer of the web front.
-#[derive(Debug, Default)]
-pub struct Body(Option<Bytes>);
+/// The body of an answer of the web front: of the host's own in one piece, or a guest's, which may break off.
+#[derive(Debug)]
+pub struct Body(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Own(Option<Bytes>),
+    Guest(GuestBody),
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self(Kind::Own(None))
+    }
+}
 
 impl Body {
     pub(super) fn new(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        Self((!bytes.is_empty()).then_some(bytes))
+        Self(Kind::Own((!bytes.is_empty()).then_some(bytes)))
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.0.as_ref().map_or(0, Bytes::len)
+    pub(super) fn of_guest(body: GuestBody) -> Self {
+        Self(Kind::Guest(body))
+    }
+
+    /// The bytes of a body of the host's own.
+    pub(super) fn length(&self) -> Option<usize> {
+        match &self.0 {
+            Kind::Own(bytes) => Some(bytes.as_ref().map_or(0, Bytes::len)),
+            Kind::Guest(_) => None,
+        }
     }
 }
 
 impl HttpBody for Body {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match &mut self.0 {
+            Kind::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Guest(body) => Pin::new(body).poll_frame(context),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_none()
+        match &self.0 {
+            Kind::Own(bytes) => bytes.is_none(),
+            Kind::Guest(body) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(u64::try_from(self.len()).unwrap_or(u64::MAX))
+        match &self.0 {
+            Kind::Own(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX)))
+            }
+            Kind::Guest(body) => body.size_hint(),
+        }
     }
 }
 

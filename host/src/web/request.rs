@@ -10,7 +10,7 @@ use tracing::Instrument;
 use super::body::{Body, BodyLimits, read};
 use super::respond::{self, Problem};
 use super::table::{Entry, Target, allow_header};
-use super::{Shared, authority, decode, negotiate, pages};
+use super::{Shared, authority, decode, handler, negotiate, pages};
 use crate::error::{Error, ErrorKind, Fault};
 use crate::manifest::HttpMethod;
 use crate::service::{Answer, InstanceId};
@@ -23,7 +23,8 @@ const HEALTH: &str = "/.well-known/wasmhost/";
 /// Answers a request.
 pub(super) async fn respond<B>(shared: &Shared, request: Request<B>) -> Response<Body>
 where
-    B: HttpBody,
+    B: HttpBody + Send + 'static,
+    B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (head, body) = request.into_parts();
@@ -41,8 +42,10 @@ where
         // Connections with streams have no such header.
         response.headers_mut().remove(http::header::CONNECTION);
     }
-    if head.method == Verb::HEAD && response.status() != StatusCode::NO_CONTENT {
-        let bytes = response.body().len();
+    if head.method == Verb::HEAD
+        && response.status() != StatusCode::NO_CONTENT
+        && let Some(bytes) = response.body().length()
+    {
         response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(bytes));
         *response.body_mut() = Body::default();
     }
@@ -71,7 +74,8 @@ fn health(shared: &Shared, what: &str) -> Response<Body> {
 
 async fn for_an_app<B>(shared: &Shared, head: &Parts, body: B) -> Result<Response<Body>, Problem>
 where
-    B: HttpBody,
+    B: HttpBody + Send + 'static,
+    B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let table = shared.table();
@@ -95,11 +99,15 @@ async fn in_class<B>(
     body: B,
 ) -> Result<Response<Body>, Problem>
 where
-    B: HttpBody,
+    B: HttpBody + Send + 'static,
+    B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let Some(target) = verb(&head.method).and_then(|verb| entry.target(verb, path)) else {
-        return without_target(entry, path, head);
+        return match entry.class.has_handler() {
+            true => Box::pin(handler::respond(entry, path, head, body)).await,
+            false => without_target(entry, path, head),
+        };
     };
     if target.is_exposed {
         refuse_pages(shared, entry, target, head)?;
@@ -216,12 +224,12 @@ fn inputs(
     Ok(inputs.finish().map_err(Error::from)?)
 }
 
-fn malformed(what: &str) -> Problem {
+pub(super) fn malformed(what: &str) -> Problem {
     Error::bad_request(format!("the {what} is not percent-encoded UTF-8")).into()
 }
 
 /// Tells the log what is not for the client: where the guest trapped, and what it said before.
-fn log(entry: &Entry, method: &str, instance: Option<InstanceId>, error: &Error) {
+pub(super) fn log(entry: &Entry, method: &str, instance: Option<InstanceId>, error: &Error) {
     let (app, class) = (entry.class.app_name(), entry.class.name());
     let instance = instance.map(InstanceId::get);
     let is_expected = error.kind() == ErrorKind::ReturnedError;

@@ -168,7 +168,7 @@ impl Served {
             places.next().filter(|_| places.next().is_none())
         };
         let own = only(&|entry| entry.class.settings().is_default)
-            .or_else(|| only(&|entry| !entry.routes.is_empty()))
+            .or_else(|| only(&|entry| !entry.routes.is_empty() || entry.class.has_handler()))
             .or_else(|| only(&|_| true));
         Self { name: app.name().into(), classes, own }
     }

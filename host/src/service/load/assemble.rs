@@ -131,6 +131,21 @@ fn handler_class(handler: Option<&Handler>, drafts: &[Draft]) -> Option<usize> {
     root.or_else(|| (drafts.len() == 1).then_some(0))
 }
 
+/// How often an instance may be used of a component that was not written for being used again: one with a web handler and
+/// nothing else. Handlers of WASI 0.3 are made for several requests at a time.
+fn uses_of_a_stranger(plan: &Plan, settings: &ClassSettings) -> Option<(u32, u32)> {
+    /// As `wasmtime serve` has it.
+    const OF_P3: u32 = 128;
+
+    let handler = plan.handler.as_ref()?;
+    let has_hooks = !plan.builds.is_empty() || plan.enter.is_some() || plan.exit.is_some();
+    if settings.reuse || has_hooks || !plan.methods.is_empty() {
+        return None;
+    }
+    let uses = if handler.is_p3() { OF_P3 } else { 1 };
+    Some((uses, uses))
+}
+
 fn settings(name: &str, export: Option<&str>, manifest: &Manifest, section: &Section) -> Result<ClassSettings> {
     fn find<'a>(
         classes: &'a BTreeMap<String, ClassSection>,
@@ -196,6 +211,7 @@ impl Shared<'_> {
             enter: sorted.enter.clone(),
             exit: sorted.exit.clone(),
             methods: sorted.methods.clone(),
+            handler: handler.clone(),
             ..self.plan(&settings, world.as_deref().map_err(Error::clone))
         });
         let (code, made) = (self.code.clone(), OnceCell::new());
@@ -230,7 +246,8 @@ impl Shared<'_> {
         prepared: Arc<Prepared>,
         parameters: &Signature,
     ) -> Result<Pools<ClassKeeper>> {
-        if settings.concurrency > 1 && !prepared.plan.methods.iter().any(|method| method.is_async) {
+        let plan = prepared.plan.clone();
+        if settings.concurrency > 1 && !plan.methods.iter().any(|method| method.is_async) {
             return Err(Error::bad_request(format!(
                 "`class.{class}.concurrency` = {}: calls share an instance only where methods are `async func`, and this \
                  class has none",
@@ -250,7 +267,10 @@ impl Shared<'_> {
                 idle_timeout: settings.idle_timeout,
             },
             wait_timeout: settings.wait_timeout,
-            max_calls: settings.max_calls.map(|calls| (calls.least, calls.most)),
+            max_calls: match settings.max_calls {
+                None => uses_of_a_stranger(&plan, settings),
+                Some(calls) => Some((calls.least, calls.most)),
+            },
         };
         Ok(Pools::new(keeper, pool_settings, host.budget.app(app, std::time::Instant::now())))
     }
@@ -338,6 +358,7 @@ impl Shared<'_> {
             enter: None,
             exit: None,
             methods: Vec::new(),
+            handler: None,
             bounds: self.bounds(settings),
             ticker: host.linkers.engines().ticker().clone(),
             turns: self.turns.clone(),

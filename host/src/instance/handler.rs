@@ -1,0 +1,161 @@
+//! A guest's own handler of `wasi:http` requests, 0.2 and 0.3.
+//!
+//! The head of the answer comes while the guest still runs, so it goes another way than the end of the run: through a
+//! channel. Whoever runs the guest sees both. What must not be known here: who asked, and what the answer is sent through.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+
+use http::{Request, Response};
+use tokio::sync::oneshot;
+use wasmtime::component::{Accessor, Component, ComponentExportIndex, Resource, TypedFunc};
+use wasmtime_wasi_http::p2::bindings::http::types as p2;
+use wasmtime_wasi_http::p3::bindings::http::types as p3;
+use wasmtime_wasi_http::{WasiBody, WasiHttpView as _};
+
+use super::{Live, Span, begin, failure};
+use crate::error::{Error, Result};
+use crate::lifecycle::{Outcome, Step};
+use crate::state::{Frame, State};
+
+/// How a handler is named in errors: its function in both versions.
+const HANDLE: &str = "`handle`";
+
+/// A handler, found in the component that instances are made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LinkedHandler {
+    index: ComponentExportIndex,
+    is_p3: bool,
+}
+
+/// A handler, looked up in its instance.
+#[derive(Clone, Copy)]
+pub(super) enum Handler {
+    P2(P2),
+    P3(P3),
+}
+
+type P2 = TypedFunc<(Resource<p2::IncomingRequest>, Resource<p2::ResponseOutparam>), ()>;
+type P3 = TypedFunc<(Resource<p3::Request>,), (std::result::Result<Resource<p3::Response>, p3::ErrorCode>,)>;
+
+/// How the body of a request fared.
+type Sent = Pin<Box<dyn Future<Output = std::result::Result<(), wasmtime_wasi_http::Error>> + Send>>;
+
+/// What a guest makes of a request: its answer, or why there is none, in the words of WASI.
+pub(crate) type Head = std::result::Result<Answered, String>;
+
+/// An answer, of which there may be no more than the head yet.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) response: Response<WasiBody>,
+    /// Whether a body that was finished ends with trailers, perhaps none in number. If not, only the end of the guest tells.
+    pub(crate) marks_end: bool,
+}
+
+impl LinkedHandler {
+    /// Finds the handler of this interface. `None` where the component does not have it.
+    pub(crate) fn find(component: &Component, export: &str) -> Option<Self> {
+        let interface = component.get_export_index(None, export)?;
+        let index = component.get_export_index(Some(&interface), "handle")?;
+        Some(Self { index, is_p3: crate::component::is_p3_handler(export) })
+    }
+}
+
+impl Live {
+    /// Lets the guest answer a request. `head` is told its answer as soon as the guest gives it; the body goes on for as long
+    /// as the guest runs, and so does this future. `frame` is the call as those see it that the guest makes.
+    ///
+    /// # Errors
+    ///
+    /// What ended the guest, as for [`call`](Self::call): [`is_ready`](Self::is_ready) is false from then on.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped the instance is of no more use: drop it, without `exit`.
+    pub(crate) async fn handle(
+        &mut self,
+        request: Request<WasiBody>,
+        head: oneshot::Sender<Head>,
+        frame: Frame,
+    ) -> Result<()> {
+        let handler = self.handler()?;
+        begin(&mut self.life, Step::Call)?;
+        let Self { store, blueprint, life, .. } = self;
+        store.data_mut().calls.begin(frame);
+        let entries = store.data_mut().entries();
+        let span = Span::method(&blueprint.bounds);
+        let armed = span.arm(store);
+        let attempt = match handler {
+            Handler::P2(handle) => {
+                let guest = pin!(async {
+                    let incoming = store.data_mut().incoming(request, |answer| {
+                        let head_of = |response| Answered { response, marks_end: true };
+                        // Whoever asked may be gone.
+                        drop(head.send(answer.map(head_of).map_err(|code| format!("{code:?}"))));
+                    })?;
+                    handle.call_async(&mut *store, (incoming.request, incoming.outparam)).await
+                });
+                blueprint.bounded(&span, armed, guest).await
+            }
+            Handler::P3(handle) => {
+                let serve = async |accessor: &Accessor<State>| serve(accessor, handle, request, head).await;
+                let guest = pin!(async { store.run_concurrent(serve).await? });
+                blueprint.bounded(&span, armed, guest).await
+            }
+        };
+        store.data_mut().calls.end();
+        let handled = match attempt {
+            failure::Attempt::Done(Ok(())) => {
+                store.data_mut().sweep(entries);
+                Ok(())
+            }
+            failed => Err(failure::explain(failed, store.data_mut(), HANDLE, &span, &blueprint.bounds)),
+        };
+        life.end(if handled.is_ok() { Outcome::Returned } else { Outcome::Broke });
+        handled
+    }
+
+    fn handler(&mut self) -> Result<Handler> {
+        if let Some(handler) = self.handler {
+            return Ok(handler);
+        }
+        let linked = self.blueprint.handler.ok_or_else(|| Error::internal("a request for a class without a handler"))?;
+        let unfit = |error: wasmtime::Error| Error::internal(format!("{HANDLE} is of another type: {error:#}"));
+        let (store, instance) = (&mut self.store, &self.instance);
+        let handler = match linked.is_p3 {
+            false => Handler::P2(instance.get_typed_func(store, linked.index).map_err(unfit)?),
+            true => Handler::P3(instance.get_typed_func(store, linked.index).map_err(unfit)?),
+        };
+        Ok(*self.handler.insert(handler))
+    }
+}
+
+/// Calls a handler of WASI 0.3, and goes on until nothing of the guest runs any more.
+async fn serve(
+    accessor: &Accessor<State>,
+    handle: P3,
+    request: Request<WasiBody>,
+    head: oneshot::Sender<Head>,
+) -> wasmtime::Result<()> {
+    let (call, sent) = accessor.with(|mut access| {
+        let view = access.data_mut().http();
+        let (request, sent) = wasmtime_wasi_http::p3::Request::from_http(view.hooks, request);
+        // Boxed, for its own type would keep the store borrowed.
+        let sent: Sent = Box::pin(sent);
+        let request = view.table.push(request)?;
+        Ok::<_, wasmtime::Error>((handle.start_call_concurrent(&mut access, (request,))?, sent))
+    })?;
+    let (answer,) = handle.finish_call_concurrent(accessor, call).await?;
+    let answer = match answer {
+        Err(code) => Err(format!("{code:?}")),
+        Ok(response) => Ok(accessor.with(|mut access| {
+            let response = access.data_mut().http().table.delete(response)?;
+            let response = response.into_http(&mut access, sent)?;
+            Ok::<_, wasmtime::Error>(Answered { response, marks_end: false })
+        })?),
+    };
+    // Whoever asked may be gone.
+    drop(head.send(answer));
+    poll_fn(|context| accessor.poll_no_interesting_tasks(context)).await;
+    Ok(())
+}

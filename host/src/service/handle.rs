@@ -1,0 +1,193 @@
+//! "Let this class answer this request": the way of the web front to a guest's own `wasi:http` handler.
+//!
+//! ```text
+//!  Class::handle ── lease ──▶ guest ── ended before it waited for anything ──▶ answer in one piece
+//!                               │
+//!                               └── head, but goes on ──▶ head and stream; the guest runs on as a task, with its lease
+//! ```
+//! The guest runs on the task of whoever asked until it has given the head of its answer. Most have ended by then, and never
+//! leave it. This module must not know how requests come in.
+
+mod body;
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use http::{Request, Response};
+use tokio::sync::oneshot;
+use wasmtime_wasi_http::WasiBody;
+
+use super::answer::{Asker, InstanceId};
+use super::class::Class;
+use super::metrics::Timed;
+use crate::error::{Error, ErrorKind, Result};
+use crate::instance::{Answered, Head};
+use crate::pool::Guest;
+use crate::values::Value;
+
+pub(crate) use body::GuestBody;
+use body::Gone;
+
+/// How long a guest may go on whose client has gone, so that its instance stays warm.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What came of a request, and of which instance.
+#[derive(Debug)]
+pub(crate) struct Handled {
+    /// The instance that ran it; `None` when none did.
+    pub(crate) instance: Option<InstanceId>,
+    pub(crate) outcome: Result<Response<GuestBody>>,
+}
+
+/// A guest at its request; dropped, it takes its instance with it.
+type Run = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
+impl Class {
+    /// Whether the class has a handler of its own for requests.
+    pub(crate) fn has_handler(&self) -> bool {
+        self.inner.handler.is_some()
+    }
+
+    /// Lets the class's own handler answer a request, in an instance of the pool that the parameters name.
+    ///
+    /// `upload_broke` says, at any time before the head, that the rest of the request will not come: nobody waits for an
+    /// answer then.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`answer`](Self::answer), until there is a head. From then on it is the body that is dropped: the guest has a
+    /// second to notice, and its instance stays warm if it ends well.
+    pub(crate) async fn handle(
+        &self,
+        mut parameters: Vec<Value>,
+        request: Request<WasiBody>,
+        upload_broke: &AtomicBool,
+    ) -> Handled {
+        let mut timed = Timed::new(self.inner.metrics.clone());
+        let leased = match self.lease_for_request(&mut parameters).await {
+            Ok(leased) => leased,
+            Err(error) => {
+                timed.ended(Some(error.kind()));
+                return Handled { instance: None, outcome: Err(error) };
+            }
+        };
+        timed.leased();
+        let (working, lease) = leased;
+        let instance = Some(InstanceId(lease.id()));
+        let frame = Asker::default().frame(lease.pool());
+        let (head, mut headed) = oneshot::channel();
+        let (ended, end) = oneshot::channel();
+        let mut run: Run = Box::pin(async move {
+            // Dropped in the other order: before the instance goes its end is told, before that its work is over.
+            let _working = working;
+            let mut lease = lease;
+            let ended = ended;
+            let outcome = match lease.guest() {
+                Guest::Exclusive(live) => live.handle(request, head, frame).await,
+                Guest::Shared(_) => Err(Error::internal("a web handler in an instance that calls share")),
+            };
+            match &outcome {
+                // Whoever reads the answer may be gone.
+                Ok(()) => drop(ended.send(())),
+                Err(_) => drop(ended),
+            }
+            timed.ended(outcome.as_ref().err().map(Error::kind));
+            outcome
+        });
+        let first = poll_fn(|context| {
+            if let Poll::Ready(outcome) = run.as_mut().poll(context) {
+                return Poll::Ready(First::Ended(outcome));
+            }
+            if upload_broke.load(Ordering::Relaxed) {
+                return Poll::Ready(First::Ended(Err(Error::bad_request("the request broke off"))));
+            }
+            if headed.is_terminated() {
+                return Poll::Pending;
+            }
+            match Pin::new(&mut headed).poll(context) {
+                Poll::Ready(Ok(head)) => Poll::Ready(First::Head(head)),
+                // It gave its answer up, and goes on: what comes of it is its end.
+                Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
+            }
+        });
+        let outcome = match first.await {
+            First::Ended(Err(error)) => Err(error),
+            First::Ended(Ok(())) => match headed.try_recv() {
+                Ok(head) => whole(head),
+                Err(_) => Err(returned("`handle` returned without an answer")),
+            },
+            First::Head(head) => {
+                let (answer, gone) = streamed(head, end);
+                self.go_on(run, gone, instance);
+                answer
+            }
+        };
+        Handled { instance, outcome }
+    }
+
+    async fn lease_for_request(
+        &self,
+        parameters: &mut [Value],
+    ) -> Result<(crate::drain::Working, crate::pool::Lease<super::keeper::ClassKeeper>)> {
+        let key = self.key(parameters)?;
+        let working = self.inner.host.inner.drain.work()?;
+        let parameters = &*parameters;
+        Ok((working, self.inner.pools.acquire(&key, || Arc::from(parameters), None).await?))
+    }
+
+    /// Lets a guest go on by itself after the head of its answer.
+    fn go_on(&self, mut run: Run, mut gone: Gone, instance: Option<InstanceId>) {
+        let class = self.clone();
+        let rest = async move {
+            let outcome = tokio::select! {
+                biased;
+                outcome = &mut run => outcome,
+                () = gone.wait() => match tokio::time::timeout(FAREWELL, run).await {
+                    Ok(outcome) => outcome,
+                    Err(_) => Err(Error::new(ErrorKind::TimedOut, "`handle` went on after its client had gone")),
+                },
+            };
+            if let Err(error) = outcome {
+                let (app, class) = (class.app_name(), class.name());
+                let instance = instance.map(InstanceId::get);
+                tracing::warn!(app, class, instance, %error, "an answer broke off");
+            }
+        };
+        self.inner.host.inner.drain.drivers().spawn(rest);
+    }
+}
+
+/// What comes first of a guest at its request.
+enum First {
+    Ended(Result<()>),
+    Head(Head),
+}
+
+fn returned(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::ReturnedError, message)
+}
+
+/// The answer of a guest that has ended.
+fn whole(head: Head) -> Result<Response<GuestBody>> {
+    let Answered { response, marks_end } = head.map_err(|code| returned(format!("`handle` returned {code}")))?;
+    let (parts, body) = response.into_parts();
+    let body = GuestBody::ended(body, marks_end)
+        .ok_or_else(|| returned("`handle` returned without finishing the body of its answer"))?;
+    Ok(Response::from_parts(parts, body))
+}
+
+/// The answer of a guest that goes on, and what says when nobody reads it any more.
+fn streamed(head: Head, end: oneshot::Receiver<()>) -> (Result<Response<GuestBody>>, Gone) {
+    let (gone, client) = Gone::new();
+    let answer = head.map_err(|code| returned(format!("`handle` returned {code}"))).map(|answered| {
+        let Answered { response, marks_end } = answered;
+        let length = response.headers().get(http::header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        response.map(|body| GuestBody::streamed(body, marks_end, length, end, client))
+    });
+    (answer, gone)
+}

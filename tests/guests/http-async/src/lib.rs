@@ -1,0 +1,137 @@
+//! Serves the promises about web handlers of WASI 0.3: what they see, bodies both ways, and every way to end.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use wasip3::clocks::monotonic_clock;
+use wasip3::http::types::{ErrorCode, Fields, Request, Response};
+use wasip3::{wit_bindgen, wit_future, wit_stream};
+
+wasip3::http::service::export!(Component);
+
+struct Component;
+
+static REQUESTS: AtomicU32 = AtomicU32::new(0);
+
+impl wasip3::exports::http::handler::Guest for Component {
+    async fn handle(request: Request) -> Result<Response, ErrorCode> {
+        let requests = REQUESTS.fetch_add(1, Ordering::Relaxed) + 1;
+        let target = request.get_path_with_query().unwrap_or_default();
+        let path = target.split('?').next().unwrap_or_default().to_owned();
+        let parts: Vec<_> = path.trim_start_matches('/').split('/').collect();
+        Ok(match parts[..] {
+            ["count"] => answer(200, requests.to_string().into_bytes()),
+            ["request"] => answer(200, described(&request, &target).into_bytes()),
+            ["echo"] => echo(request),
+            ["whole"] => answer(200, read(request).await.0),
+            ["status", code] => answer(code.parse().expect("a status"), Vec::new()),
+            ["trailers"] => trailers(request).await,
+            ["early"] => answer(413, b"no, thanks".to_vec()),
+            ["refuse"] => return Err(ErrorCode::HttpRequestDenied),
+            ["die", how, "before"] => {
+                die(how).await;
+                return Err(ErrorCode::InternalError(None));
+            }
+            ["die", how, "after"] => dying(how.to_owned()),
+            _ => answer(404, b"no such path".to_vec()),
+        })
+    }
+}
+
+fn described(request: &Request, target: &str) -> String {
+    let authority = request.get_authority().unwrap_or_default();
+    let mut lines = format!("{:?} {target}\n{authority}\n", request.get_method());
+    for (name, value) in request.get_headers().copy_all() {
+        lines += &format!("{name}: {}\n", String::from_utf8_lossy(&value));
+    }
+    lines
+}
+
+/// An answer whose body is written by a task of its own.
+fn answer(status: u16, bytes: Vec<u8>) -> Response {
+    let (mut body, reader) = wit_stream::new();
+    let (trailers, no_trailers) = wit_future::new(|| Ok(None));
+    drop(trailers);
+    let (response, _sent) = Response::new(Fields::new(), Some(reader), no_trailers);
+    response.set_status_code(status).expect("a status");
+    wit_bindgen::spawn_local(async move {
+        body.write_all(bytes).await;
+    });
+    response
+}
+
+async fn read(request: Request) -> (Vec<u8>, Option<Fields>) {
+    let (done, is_done) = wit_future::new(|| Ok(()));
+    let (body, trailers) = Request::consume_body(request, is_done);
+    let bytes = body.collect().await;
+    drop(done);
+    (bytes, trailers.await.expect("the client sends"))
+}
+
+fn echo(request: Request) -> Response {
+    let (done, is_done) = wit_future::new(|| Ok(()));
+    let (mut from, _trailers) = Request::consume_body(request, is_done);
+    let (mut to, reader) = wit_stream::new();
+    let (trailers, no_trailers) = wit_future::new(|| Ok(None));
+    drop(trailers);
+    let (response, _sent) = Response::new(Fields::new(), Some(reader), no_trailers);
+    wit_bindgen::spawn_local(async move {
+        let mut buffer = Vec::with_capacity(64 << 10);
+        loop {
+            let (result, read) = from.read(buffer).await;
+            if read.is_empty() && !matches!(result, wit_bindgen::StreamResult::Complete(_)) {
+                break;
+            }
+            buffer = to.write_all(read).await;
+            if !buffer.is_empty() {
+                break;
+            }
+        }
+        drop(done);
+    });
+    response
+}
+
+async fn trailers(request: Request) -> Response {
+    let (bytes, given) = read(request).await;
+    let mut fields = vec![("x-bytes".to_owned(), bytes.len().to_string().into_bytes())];
+    let given = given.map(|given| given.copy_all()).unwrap_or_default();
+    fields.extend(given.into_iter().map(|(name, value)| (format!("{name}-back"), value)));
+    let (mut body, reader) = wit_stream::new();
+    let (trailers, is_trailers) = wit_future::new(|| Ok(None));
+    let head = Fields::from_list(&[("trailer".to_owned(), b"x-bytes".to_vec())]).expect("fields");
+    let (response, _sent) = Response::new(head, Some(reader), is_trailers);
+    wit_bindgen::spawn_local(async move {
+        body.write_all(b"see the trailers".to_vec()).await;
+        drop(body);
+        // Whoever asked may be gone.
+        drop(trailers.write(Ok(Some(Fields::from_list(&fields).expect("fields")))).await);
+    });
+    response
+}
+
+/// An answer whose writer dies after its beginning.
+fn dying(how: String) -> Response {
+    let (mut body, reader) = wit_stream::new();
+    let (trailers, no_trailers) = wit_future::new(|| Ok(None));
+    let (response, _sent) = Response::new(Fields::new(), Some(reader), no_trailers);
+    wit_bindgen::spawn_local(async move {
+        body.write_all(b"the beginning".to_vec()).await;
+        die(&how).await;
+        // Neither is ended, nor is the end of either told.
+        std::mem::forget((body, trailers));
+    });
+    response
+}
+
+async fn die(how: &str) {
+    match how {
+        "panic" => panic!("as was asked"),
+        "trap" => std::process::abort(),
+        "exit" => std::process::exit(0),
+        "spin" => loop {
+            std::hint::spin_loop();
+        },
+        "sleep" => monotonic_clock::wait_for(600_000_000_000).await,
+        _ => {}
+    }
+}
