@@ -10,6 +10,7 @@ mod downloads;
 mod examples;
 mod files;
 mod guide;
+mod handlers;
 mod inspect;
 mod library;
 mod lifecycle;

@@ -49,7 +49,11 @@ impl Served<'_> {
                 })
                 .collect();
             let methods: Vec<_> = class.methods().map(|method| method.name()).collect();
-            json!({ "name": class.name(), "methods": methods, "routes": routes })
+            let mut report = json!({ "name": class.name(), "methods": methods, "routes": routes });
+            if class.has_handler() {
+                report["handler"] = bases.iter().map(|base| format!("{base}/")).collect();
+            }
+            report
         };
         let app = |app: &App| {
             let classes: Vec<_> = app.classes().map(|of_app| class(app, of_app)).collect();
@@ -61,7 +65,7 @@ impl Served<'_> {
 
     fn add_class(&self, text: &mut String, app: &App, class: &Class) {
         let mut routes = routes(class).peekable();
-        if routes.peek().is_none() {
+        if routes.peek().is_none() && !(class.has_handler() && class.methods().len() == 0) {
             let methods: Vec<_> = class.methods().map(|method| method.name()).collect();
             let _ = match methods[..] {
                 [] => writeln!(text, "  {} has no methods", class.name()),
@@ -82,6 +86,12 @@ impl Served<'_> {
             let _ = writeln!(text, "  {}.{method}", class.name());
             for base in &bases {
                 let _ = writeln!(text, "    {verb} {base}{path}");
+            }
+        }
+        if class.has_handler() {
+            let _ = writeln!(text, "  {} answers all requests to", class.name());
+            for base in &bases {
+                let _ = writeln!(text, "    {base}/");
             }
         }
     }

@@ -6,7 +6,9 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 
-use http::{Request, Response};
+use http::header::HOST;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Request, Response, Uri};
 use tokio::sync::oneshot;
 use wasmtime::component::{Accessor, Component, ComponentExportIndex, Resource, TypedFunc};
 use wasmtime_wasi_http::p2::bindings::http::types as p2;
@@ -138,6 +140,7 @@ async fn serve(
     head: oneshot::Sender<Head>,
 ) -> wasmtime::Result<()> {
     let (call, sent) = accessor.with(|mut access| {
+        let request = with_authority(request);
         let view = access.data_mut().http();
         let (request, sent) = wasmtime_wasi_http::p3::Request::from_http(view.hooks, request);
         // Boxed, for its own type would keep the store borrowed.
@@ -158,4 +161,20 @@ async fn serve(
     drop(head.send(answer));
     poll_fn(|context| accessor.poll_no_interesting_tasks(context)).await;
     Ok(())
+}
+
+/// The request with its target whole, as WASI 0.3 reads scheme and authority from there alone.
+fn with_authority(mut request: Request<WasiBody>) -> Request<WasiBody> {
+    if request.uri().authority().is_none() {
+        let mut parts = request.uri().clone().into_parts();
+        parts.scheme = Some(Scheme::HTTP);
+        parts.authority = request.headers().get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
+        if parts.path_and_query.is_none() {
+            parts.path_and_query = Some(PathAndQuery::from_static("/"));
+        }
+        if let Ok(whole) = Uri::from_parts(parts) {
+            *request.uri_mut() = whole;
+        }
+    }
+    request
 }

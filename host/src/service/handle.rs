@@ -17,7 +17,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::header::CONTENT_LENGTH;
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body as _;
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::WasiBody;
 
@@ -77,6 +79,7 @@ impl Class {
         };
         timed.leased();
         let (working, lease) = leased;
+        let is_head = request.method() == Method::HEAD;
         let instance = Some(InstanceId(lease.id()));
         let frame = Asker::default().frame(lease.pool());
         let (head, mut headed) = oneshot::channel();
@@ -126,7 +129,7 @@ impl Class {
                 answer
             }
         };
-        Handled { instance, outcome }
+        Handled { instance, outcome: outcome.and_then(|response| checked(response, is_head)) }
     }
 
     async fn lease_for_request(
@@ -180,13 +183,27 @@ fn whole(head: Head) -> Result<Response<GuestBody>> {
     Ok(Response::from_parts(parts, body))
 }
 
+/// Refuses an answer that says another length than it has: what follows on the connection would be taken for its rest.
+fn checked(response: Response<GuestBody>, is_head: bool) -> Result<Response<GuestBody>> {
+    let Some(said) = length(&response) else { return Ok(response) };
+    match response.body().size_hint().exact() {
+        Some(has) if has != said && !is_head && response.status() != StatusCode::NOT_MODIFIED => {
+            Err(returned(format!("`handle` said that its answer has {said} bytes, and it has {has}")))
+        }
+        _ => Ok(response),
+    }
+}
+
+fn length<B>(response: &Response<B>) -> Option<u64> {
+    response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// The answer of a guest that goes on, and what says when nobody reads it any more.
 fn streamed(head: Head, end: oneshot::Receiver<()>) -> (Result<Response<GuestBody>>, Gone) {
     let (gone, client) = Gone::new();
     let answer = head.map_err(|code| returned(format!("`handle` returned {code}"))).map(|answered| {
         let Answered { response, marks_end } = answered;
-        let length = response.headers().get(http::header::CONTENT_LENGTH);
-        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        let length = length(&response);
         response.map(|body| GuestBody::streamed(body, marks_end, length, end, client))
     });
     (answer, gone)

@@ -1,0 +1,323 @@
+//! Web handlers of guests, WASI 0.2 and 0.3, without a network: what they see, bodies both ways, who answers in which
+//! instance, and every way in which a guest can end.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body::{Body as HttpBody, Frame};
+use http_body_util::{BodyExt, Full};
+use tokio::sync::mpsc;
+use tower_service::Service;
+use wasmhost::{App, WebService};
+use wasmhost_tests::{SOON, TestHost};
+
+/// The guests with a handler, of each version.
+const BOTH: [&str; 2] = ["http", "http-async"];
+
+/// An answer: what there was of its body, and whether it ended well.
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    headers: HeaderMap,
+    body: String,
+    trailers: HeaderMap,
+    is_whole: bool,
+}
+
+impl Reply {
+    fn instance(&self) -> &str {
+        self.headers.get("wasmhost-instance").map_or("", |id| id.to_str().unwrap())
+    }
+
+    #[track_caller]
+    fn ok(&self) -> &str {
+        assert!(self.status == 200 && self.is_whole, "{self:?}");
+        &self.body
+    }
+}
+
+type Answer = Response<wasmhost::Body>;
+
+async fn call<B>(front: &WebService, request: Request<B>) -> Answer
+where
+    B: HttpBody + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    front.clone().call(request).await.unwrap()
+}
+
+async fn read(answer: Answer) -> Reply {
+    let (parts, mut body) = answer.into_parts();
+    let (mut bytes, mut trailers, mut is_whole) = (Vec::new(), HeaderMap::new(), true);
+    while let Some(frame) = body.frame().await {
+        match frame.map(Frame::into_data) {
+            Ok(Ok(data)) => bytes.extend(data),
+            Ok(Err(frame)) => trailers = frame.into_trailers().unwrap(),
+            Err(_) => is_whole = false,
+        }
+    }
+    let body = String::from_utf8(bytes).unwrap();
+    Reply { status: parts.status.as_u16(), headers: parts.headers, body, trailers, is_whole }
+}
+
+async fn get(front: &WebService, uri: &str) -> Reply {
+    let request = Request::get(uri).header("host", "127.0.0.1").body(Full::new(Bytes::new())).unwrap();
+    let answer = tokio::time::timeout(SOON, async { read(call(front, request).await).await }).await;
+    answer.unwrap_or_else(|_| panic!("no answer, or no end of one: {uri}"))
+}
+
+/// A host that serves one guest at the root.
+async fn serve(guest: &str, settings: &str) -> (TestHost, App, WebService) {
+    let host = TestHost::new();
+    let settings = match settings {
+        "" => String::new(),
+        settings => format!("[class.{guest}]\n{settings}"),
+    };
+    let app = host.app(guest, &settings).await.unwrap();
+    host.host.publish(&app);
+    let front = host.host.web_service().root(guest);
+    (host, app, front)
+}
+
+/// A body that is written while it is sent.
+struct Upload(mpsc::UnboundedReceiver<Frame<Bytes>>);
+
+impl HttpBody for Upload {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
+        let frame = std::task::ready!(self.0.poll_recv(context));
+        Poll::Ready(frame.map(|frame| match frame.data_ref().is_some_and(|data| data == "!") {
+            true => Err(std::io::Error::other("reset")),
+            false => Ok(frame),
+        }))
+    }
+}
+
+fn upload() -> (mpsc::UnboundedSender<Frame<Bytes>>, Upload) {
+    let (sender, frames) = mpsc::unbounded_channel();
+    (sender, Upload(frames))
+}
+
+fn post(path: &str, body: Upload) -> Request<Upload> {
+    Request::post(path).header("host", "127.0.0.1").body(body).unwrap()
+}
+
+#[tokio::test]
+async fn a_guest_sees_the_request_as_it_was_routed() {
+    for guest in BOTH {
+        let (.., front) = serve(guest, "").await;
+        for (host, path, seen, prefix) in [
+            ("127.0.0.1:8080", "/request?a=b&a=%20", "/request?a=b&a=%20", None),
+            (&*format!("{guest}.localhost"), "/request", "/request", None),
+            (&*format!("{guest}--{guest}.localhost"), "/request?", "/request?", None),
+            ("127.0.0.1", &*format!("/{guest}/{guest}/request?q"), "/request?q", Some(format!("/{guest}/{guest}"))),
+        ] {
+            let request = Request::get(path).header("host", host).header("x-forwarded-prefix", "/forged");
+            let reply = read(call(&front, request.body(Full::new(Bytes::new())).unwrap()).await).await;
+            let mut lines = reply.ok().lines();
+            assert_eq!(lines.next().unwrap(), format!("Method::Get {seen}"));
+            assert_eq!(lines.next().unwrap(), host, "{guest}");
+            let prefix_seen = lines.find_map(|line| line.strip_prefix("x-forwarded-prefix: "));
+            assert_eq!(prefix_seen, prefix.as_deref(), "{guest}");
+        }
+        assert_eq!(get(&front, "/no/such/thing").await.status, 404);
+        assert_eq!(get(&front, "/status/204").await.status, 204);
+    }
+}
+
+#[tokio::test]
+async fn bodies_flow_both_ways_at_once() {
+    for guest in BOTH {
+        let (.., front) = serve(guest, "").await;
+        let (sender, body) = upload();
+        let mut answer = call(&front, post("/echo", body)).await;
+        for piece in ["one", "two", "three"] {
+            sender.send(Frame::data(Bytes::from_static(piece.as_bytes()))).unwrap();
+            let frame = tokio::time::timeout(SOON, answer.body_mut().frame()).await.unwrap().unwrap().unwrap();
+            assert_eq!(frame.into_data().unwrap(), piece, "{guest}");
+        }
+        drop(sender);
+        assert!(read(answer).await.is_whole, "{guest}");
+    }
+}
+
+#[tokio::test]
+async fn trailers_go_both_ways() {
+    for guest in BOTH {
+        let (.., front) = serve(guest, "").await;
+        let (sender, body) = upload();
+        sender.send(Frame::data(Bytes::from_static(b"12345"))).unwrap();
+        let trailers = HeaderMap::from_iter([("x-sum".parse().unwrap(), "9".parse().unwrap())]);
+        sender.send(Frame::trailers(trailers)).unwrap();
+        drop(sender);
+        let reply = read(call(&front, post("/trailers", body)).await).await;
+        assert_eq!(reply.ok(), "see the trailers");
+        let trailer = |name| reply.trailers.get(name).map(|value| value.to_str().unwrap());
+        assert_eq!((trailer("x-bytes"), trailer("x-sum-back")), (Some("5"), Some("9")), "{guest} {reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_may_come_before_the_request_was_read() {
+    for guest in BOTH {
+        let (.., front) = serve(guest, "").await;
+        let (_sender, body) = upload();
+        let reply = read(tokio::time::timeout(SOON, call(&front, post("/early", body))).await.unwrap()).await;
+        assert_eq!((reply.status, &*reply.body), (413, "no, thanks"), "{guest}");
+    }
+}
+
+#[tokio::test]
+async fn no_way_to_die_looks_like_a_clean_end() {
+    for guest in BOTH {
+        let (host, _, front) = serve(guest, "reuse = true\ntimeout = \"300ms\"").await;
+        for how in ["panic", "trap", "exit", "spin", "sleep", "leave"] {
+            let before = get(&front, &format!("/die/{how}/before")).await;
+            let status = if matches!(how, "spin" | "sleep") { 504 } else { 500 };
+            assert_eq!(before.status, status, "{guest}, {how}: {before:?}");
+            let after = get(&front, &format!("/die/{how}/after")).await;
+            let is_cut = after.status == 200 && !after.is_whole && "the beginning".starts_with(&*after.body);
+            assert!(is_cut || after.status == status, "{guest}, {how}: {after:?}");
+            // What comes next is right, in another instance wherever this one broke.
+            let next = get(&front, "/whole").await;
+            assert_eq!(next.ok(), "", "{guest}, {how}");
+            assert_eq!(next.instance() == after.instance(), how == "leave", "{guest}, {how}: {after:?} {next:?}");
+        }
+        host.host.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_a_known_length_is_whole_only_when_its_guest_has_finished_it() {
+    let (.., front) = serve("http", "").await;
+    let reply = get(&front, "/length").await;
+    assert!(reply.status == 500 || !reply.is_whole && reply.body.len() < 5, "{reply:?}");
+}
+
+#[tokio::test]
+async fn instances_are_used_again_by_who_asks_for_it() {
+    for (guest, settings, counts) in [
+        ("http", "", ["1", "1", "1"]),
+        ("http", "reuse = true", ["1", "2", "3"]),
+        ("http", "max-calls = 2", ["1", "2", "1"]),
+        ("http-async", "", ["1", "2", "3"]),
+    ] {
+        let (.., front) = serve(guest, settings).await;
+        for count in counts {
+            assert_eq!(get(&front, "/count").await.ok(), count, "{guest} {settings}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn parameters_in_the_query_choose_the_pool_and_routes_come_before_the_handler() {
+    let host = TestHost::new();
+    let app = host.app("site", "[class.site.method.hits]\nweb = \"GET /hits\"").await.unwrap();
+    host.host.publish(&app);
+    let front = host.host.web_service().root("site");
+    for (uri, answer) in [
+        ("/x?name=a&size=1&other=2", "a at /x?name=a&size=1&other=2, hit 1"),
+        ("/site/site/?size=01&name=a", "a at /?size=01&name=a, hit 2"),
+        ("/x?name=b&size=1", "b at /x?name=b&size=1, hit 1"),
+        ("/hits?name=a&size=1", "2"),
+    ] {
+        assert_eq!(get(&front, uri).await.ok(), answer, "{uri}");
+    }
+    let post = Request::post("/hits?name=a&size=1").header("host", "a").body(Full::new(Bytes::new())).unwrap();
+    assert_eq!(read(call(&front, post).await).await.ok(), "a at /hits?name=a&size=1, hit 3");
+    for (uri, says) in [
+        ("/x?size=1", "missing parameter `name`"),
+        ("/x?name=c&size=one", "`size` needs a whole number"),
+        ("/x?name=c&size=1&size=2", "`size`"),
+        ("/x?name=%ff&size=1", "percent-encoded"),
+    ] {
+        let refused = get(&front, uri).await;
+        assert!(refused.status == 400 && refused.body.contains(says), "{uri}: {refused:?}");
+        assert_eq!(refused.instance(), "");
+    }
+    let starts: u64 = app.pools().iter().map(|pool| pool.starts).sum();
+    assert_eq!(starts, 2);
+    let failed = get(&front, "/?name=&size=1").await;
+    assert!(failed.status == 503 && failed.headers.contains_key("retry-after"), "{failed:?}");
+    host.host.shutdown().await;
+    assert_eq!(host.printed.texts().iter().filter(|line| *line == "left").count(), 2);
+}
+
+#[tokio::test]
+async fn what_a_guest_leaves_behind_takes_no_room() {
+    let host = TestHost::with(|builder| builder.max_handles(100));
+    let app = host.app("http", "[class.http]\nreuse = true").await.unwrap();
+    host.host.publish(&app);
+    let front = host.host.web_service().root("http");
+    let mut instances = std::collections::BTreeSet::new();
+    for _ in 0..15 {
+        let reply = get(&front, "/leak").await;
+        assert_eq!(reply.ok(), "left");
+        instances.insert(reply.instance().to_owned());
+    }
+    assert_eq!(instances.len(), 1);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_before_the_head_takes_the_instance_along() {
+    for guest in BOTH {
+        let (_host, app, front) = serve(guest, "reuse = true").await;
+        for how in ["sleep", "spin"] {
+            let request = Request::get(format!("/die/{how}/before")).header("host", "a");
+            let asked = call(&front, request.body(Full::new(Bytes::new())).unwrap());
+            assert!(tokio::time::timeout(Duration::from_millis(100), asked).await.is_err());
+            wait_until(|| app.pools().iter().all(|pool| pool.instances.busy == 0)).await;
+        }
+        // The rest of a request that breaks off: its client is gone as well.
+        let (sender, body) = upload();
+        sender.send(Frame::data(Bytes::from_static(b"!"))).unwrap();
+        let reply = read(tokio::time::timeout(SOON, call(&front, post("/whole", body))).await.unwrap()).await;
+        assert_ne!(reply.status, 200, "{guest} {reply:?}");
+        wait_until(|| app.pools().iter().all(|pool| pool.instances.busy == 0)).await;
+        assert_eq!(get(&front, "/count").await.ok(), "1", "{guest}: another instance");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_after_the_head_leaves_a_warm_instance() {
+    let (host, app, front) = serve("http", "reuse = true").await;
+    let request = Request::get("/large/1000000").header("host", "a").body(Full::new(Bytes::new())).unwrap();
+    let answer = tokio::time::timeout(SOON, call(&front, request)).await.unwrap();
+    let instance = answer.headers()["wasmhost-instance"].clone();
+    wait_until(|| !host.printed.texts().is_empty()).await;
+    // Nobody reads: it is held back.
+    assert!(host.printed.texts().len() < 100, "{:?}", host.printed.texts());
+    drop(answer);
+    wait_until(|| app.pools().iter().all(|pool| pool.instances.idle == 1)).await;
+    assert!(host.printed.texts().iter().any(|line| line.starts_with("the client left after")));
+    let next = get(&front, "/count").await;
+    assert_eq!((next.ok(), next.instance()), ("2", instance.to_str().unwrap()));
+}
+
+#[tokio::test]
+async fn a_guest_may_go_on_after_its_answer_and_no_longer_than_a_second_for_nobody() {
+    let (host, app, front) = serve("http", "reuse = true").await;
+    assert_eq!(get(&front, "/after").await.ok(), "answered");
+    wait_until(|| app.pools().iter().all(|pool| pool.instances.idle == 1)).await;
+    assert_eq!(host.printed.texts(), ["went on"]);
+    let request = Request::get("/die/sleep/after").header("host", "a").body(Full::new(Bytes::new())).unwrap();
+    drop(call(&front, request).await);
+    wait_until(|| app.pools().iter().all(|pool| pool.instances.busy == 0)).await;
+    assert_eq!(get(&front, "/count").await.ok(), "1", "that instance is gone");
+}
+
+/// Looks until something is so, as long as it may take.
+async fn wait_until(is_so: impl Fn() -> bool) {
+    let looking = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, looking).await.expect("it never came");
+}
