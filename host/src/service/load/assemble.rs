@@ -255,6 +255,14 @@ impl Shared<'_> {
             ))
             .with_limit("concurrency", "1"));
         }
+        if settings.concurrency > 1 && plan.handler.is_some() {
+            return Err(Error::bad_request(format!(
+                "`class.{class}.concurrency` = {}: a web handler has its instance for itself while it answers, in this \
+                 version, and this class has one",
+                settings.concurrency
+            ))
+            .with_limit("concurrency", "1"));
+        }
         let host = &self.host.inner;
         let names = (app, class, self.peers(settings));
         let keeper = ClassKeeper::new(host, prepared, names, parameters.clone(), settings.concurrency);
