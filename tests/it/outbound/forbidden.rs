@@ -158,6 +158,8 @@ async fn no_forbidden_address_is_connected_to_by_a_socket_or_found_by_a_name() {
         }
     }
     assert!(sockets > 40, "{sockets}");
+    // Connections to private addresses asked for that name too: it may have them.
+    asked.store(0, Ordering::SeqCst);
     let found: Vec<String> = call(&bound, "look-up", &("rebinding.example",)).await.unwrap();
     assert_eq!(found, ["8.8.8.8"]);
     let rebound = call::<()>(&bound, "connect", &(format!("127.0.0.1:{}", site.port),)).await;
