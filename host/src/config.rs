@@ -139,6 +139,9 @@ pub(crate) struct InstanceLimits {
     pub(crate) max_image_bytes: u64,
     /// Files, directories and links that `build` may leave below `/image`. Default 100,000, as `files` may bring.
     pub(crate) max_image_files: u64,
+    /// Requests to other hosts that are under way, each until its answer was read. Default 64: ten times what a browser has to one
+    /// host, and a thousandth of the ports of a machine.
+    pub(crate) max_outbound_connections: usize,
     /// Bytes of one set of HTTP fields, in memory. 64 KiB, eight times what proxies let through.
     pub(crate) max_http_field_bytes: usize,
 }
@@ -156,6 +159,7 @@ impl Default for InstanceLimits {
             max_tmp_files: 100_000,
             max_image_bytes: 1 << 30,
             max_image_files: 100_000,
+            max_outbound_connections: 64,
             max_http_field_bytes: 64 << 10,
         }
     }

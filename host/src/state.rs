@@ -148,7 +148,7 @@ impl State {
         max_memory_bytes: u64,
         limits: &InstanceLimits,
     ) -> crate::error::Result<Store<Self>> {
-        let reach = outbound::Reach::new(spec.outbound.clone(), output.clone());
+        let reach = outbound::Reach::new(spec.outbound.clone(), output.clone(), limits.max_outbound_connections);
         let streams = spec.notes_streams.then(Streams::default);
         let mut table = ResourceTable::with_capacity(USUAL_HANDLES);
         table.set_max_capacity(limits.max_handles);

@@ -1,5 +1,7 @@
 //! `allow-outbound`: what is listed is reached, from hooks and methods alike, and nothing else is, whatever a name says.
 
+mod forbidden;
+mod pooled;
 mod sites;
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};

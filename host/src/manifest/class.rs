@@ -84,9 +84,10 @@ pub(crate) struct ClassSection {
     /// `--allow-mount`.
     pub(crate) mounts: Option<Vec<MountEntry>>,
     /// Where the guest may connect to, `build` included: `https://HOST`, `http://HOST` and `tcp://HOST:PORT`, with a port for
-    /// the first two where it is another than 443 and 80. HOST is a name, an address, or `*` for any host of the internet. A
-    /// name may lead into private networks; only `localhost` and a loopback address lead to this machine, and nothing leads
-    /// to link-local addresses. Without it, nowhere.
+    /// the first two where it is another than 443 and 80. HOST is a name, an address, `*.NAME` for
+    /// any name below that one, or `*` for any host of the internet; a PORT of `*` is any. A name that is listed by itself may
+    /// lead into private networks, what a `*` stands for may not; only `localhost` and a loopback address lead to this machine,
+    /// and nothing leads to link-local addresses. Without it, nowhere.
     pub(crate) allow_outbound: Option<Vec<Destination>>,
     /// The apps of this host whose methods the guest may call, beside those of its own app. Without it, none.
     pub(crate) allow_calls: Option<Vec<Name>>,

@@ -20,10 +20,37 @@ use super::read::deserialize_from_str;
 pub(crate) struct Destination {
     /// How the guest speaks to it.
     pub(crate) scheme: Scheme,
-    /// A host name in lower case, an address (IPv6 without its brackets), or `*` for any on the internet.
+    /// A host name in lower case, an address (IPv6 without its brackets), `*` for any on the internet, or `*.` and a name for
+    /// any below it.
     pub(crate) host: String,
     /// The port; always there for `tcp`, and the scheme's own where none was written.
-    pub(crate) port: u16,
+    pub(crate) port: Port,
+}
+
+/// A port of a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Port {
+    /// This one.
+    Number(u16),
+    /// `*`, any.
+    Any,
+}
+
+impl Port {
+    /// Whether it stands for this one.
+    pub(crate) fn admits(self, port: u16) -> bool {
+        self == Self::Any || self == Self::Number(port)
+    }
+}
+
+/// Prints a port as it was written.
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(port) => port.fmt(f),
+            Self::Any => f.write_str("*"),
+        }
+    }
 }
 
 /// How a guest speaks to a destination.
@@ -112,8 +139,11 @@ fn parse(text: &str) -> Result<Destination, &'static str> {
         }
         None => {
             let (host, port) = authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
-            if host != "*" && !is_name(host) {
-                return Err("has no host name there; letters, digits, `-` and `.`, or `*` alone for any host");
+            if host != "*" && !is_name(host.strip_prefix("*.").unwrap_or(host)) {
+                return Err(
+                    "has no host name there; letters, digits, `-` and `.`, or `*` alone for any host, or `*.` and a name for \
+                            any host below it",
+                );
             }
             if ends_in_a_number(host) && host.parse::<Ipv4Addr>().is_err() {
                 return Err("has a host that ends in a number; write an IPv4 address as four decimal numbers");
@@ -121,15 +151,15 @@ fn parse(text: &str) -> Result<Destination, &'static str> {
             (host, port)
         }
     };
+    const BAD_PORT: &str = "has a port that is neither a number from 1 to 65535 nor `*` for any";
     let port = match port {
+        Some("*") => Some(Port::Any),
         // `parse` alone would take `+80` and `080`.
-        Some(port) if !port.starts_with(['+', '0']) => {
-            Some(port.parse().map_err(|_| "has a port that is not a number from 1 to 65535")?)
-        }
-        Some(_) => return Err("has a port that is not a number from 1 to 65535"),
-        None => scheme.default_port(),
+        Some(port) if !port.starts_with(['+', '0']) => Some(Port::Number(port.parse().map_err(|_| BAD_PORT)?)),
+        Some(_) => return Err(BAD_PORT),
+        None => scheme.default_port().map(Port::Number),
     };
-    let port = port.ok_or("names no port; `tcp` needs one, such as `tcp://db.internal:5432`")?;
+    let port = port.ok_or("names no port; `tcp` needs one, such as `tcp://db.internal:5432`, or `*` for any")?;
     Ok(Destination { scheme, host: host.to_ascii_lowercase(), port })
 }
 
@@ -142,7 +172,11 @@ impl fmt::Display for Destination {
         } else {
             f.write_str(&self.host)?;
         }
-        if self.scheme.default_port() == Some(self.port) { Ok(()) } else { write!(f, ":{}", self.port) }
+        if self.scheme.default_port().map(Port::Number) == Some(self.port) {
+            Ok(())
+        } else {
+            write!(f, ":{}", self.port)
+        }
     }
 }
 
@@ -157,6 +191,11 @@ impl FromStr for WebOrigin {
         }
         if place.host == "*" {
             return Err(refuse("is no web origin; write `cors = \"*\"` to allow any"));
+        }
+        if place.host.starts_with('*') || place.port == Port::Any {
+            return Err(refuse(
+                "is no web origin; each is listed by its whole name and port, or all by `cors = \"*\"`",
+            ));
         }
         Ok(Self(place))
     }
@@ -197,8 +236,8 @@ impl JsonSchema for Destination {
         json_schema!({
             "type": "string",
             "title": "destination",
-            "pattern": r"^(https?://[^/?#@]+|tcp://[^/?#@]+:[0-9]+)$",
-            "examples": ["https://api.example.com", "tcp://db.internal:5432", "https://*"],
+            "pattern": r"^(https?://[^/?#@]+|tcp://[^/?#@]+:([0-9]+|\*))$",
+            "examples": ["https://api.example.com", "tcp://db.internal:5432", "https://*.example.com", "https://*"],
         })
     }
 }
@@ -229,10 +268,13 @@ mod tests {
     #[test]
     fn a_destination_is_a_scheme_a_host_and_a_port() {
         let place = |text: &str| text.parse::<Destination>().map(|place| (place.scheme, place.host, place.port));
-        assert_eq!(place("https://API.example.com"), Ok((Scheme::Https, "api.example.com".into(), 443)));
-        assert_eq!(place("tcp://db.internal:5432"), Ok((Scheme::Tcp, "db.internal".into(), 5432)));
-        assert_eq!(place("http://[::1]:8080"), Ok((Scheme::Http, "::1".into(), 8080)));
-        assert_eq!(place("https://*"), Ok((Scheme::Https, "*".into(), 443)));
+        assert_eq!(place("https://API.example.com"), Ok((Scheme::Https, "api.example.com".into(), Port::Number(443))));
+        assert_eq!(place("tcp://db.internal:5432"), Ok((Scheme::Tcp, "db.internal".into(), Port::Number(5432))));
+        assert_eq!(place("http://[::1]:8080"), Ok((Scheme::Http, "::1".into(), Port::Number(8080))));
+        assert_eq!(place("https://*"), Ok((Scheme::Https, "*".into(), Port::Number(443))));
+        assert_eq!(place("https://*.Example.com"), Ok((Scheme::Https, "*.example.com".into(), Port::Number(443))));
+        assert_eq!(place("http://api.example.com:*"), Ok((Scheme::Http, "api.example.com".into(), Port::Any)));
+        assert_eq!(place("tcp://*:*"), Ok((Scheme::Tcp, "*".into(), Port::Any)));
     }
 
     #[test]
@@ -241,6 +283,8 @@ mod tests {
             ("https://a.b:443", "https://a.b"),
             ("http://a.b:443", "http://a.b:443"),
             ("tcp://[::1]:1", "tcp://[::1]:1"),
+            ("https://*.A.b:443", "https://*.a.b"),
+            ("tcp://[::1]:*", "tcp://[::1]:*"),
         ] {
             assert_eq!(text.parse::<Destination>().unwrap().to_string(), printed);
         }
@@ -261,7 +305,20 @@ mod tests {
             "https://a:65536",
             "https://a:",
             "tcp://a",
-            "https://*.a",
+            "https://*.",
+            "https://*a",
+            "https://**.a",
+            "https://*.*.a",
+            "https://a.*.b",
+            "https://a.*",
+            "https://*.a..b",
+            "https://*.0.0.1",
+            "https://*.127.0.0.1",
+            "tcp://*.[::1]:1",
+            "tcp://*.a",
+            "tcp://a:**",
+            "tcp://a:*1",
+            "tcp://a:1-2",
             "https://-a",
             "https://a..b",
             "https://[::1",
@@ -276,6 +333,18 @@ mod tests {
             "tcp://[::1%lo]:1",
         ] {
             assert!(text.parse::<Destination>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_with_a_wildcard_is_told_what_is_allowed() {
+        for (text, allowed) in [
+            ("https://a.*.b", "`*.` and a name for any host below it"),
+            ("https://a:8*", "nor `*` for any"),
+            ("tcp://*.a", "or `*` for any"),
+        ] {
+            let error = text.parse::<Destination>().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("`{text}` ")) && error.contains(allowed), "{error}");
         }
     }
 
@@ -303,7 +372,7 @@ mod tests {
     #[test]
     fn an_origin_is_a_place_a_browser_can_be() {
         assert_eq!("https://A.b:443".parse::<WebOrigin>().unwrap().to_string(), "https://a.b");
-        for text in ["tcp://a:1", "https://*", "null"] {
+        for text in ["tcp://a:1", "https://*", "https://*.a", "https://a:*", "null"] {
             assert!(text.parse::<WebOrigin>().is_err(), "{text}");
         }
     }

@@ -114,7 +114,7 @@ fn the_documented_example_parses_in_full() {
     assert_eq!(settings.files[0].source, PathBuf::from("apps/my-app/model.bin"));
     assert_eq!(settings.mounts[0].host, PathBuf::from("apps/my-app/out"));
     assert!(settings.mounts[0].write);
-    assert_eq!(settings.allow_outbound[1].port, 5432);
+    assert_eq!(settings.allow_outbound[1].port, outbound::Port::Number(5432));
     assert_eq!(settings.allow_calls.len(), 1);
     assert_eq!(settings.parameters["bar"], json!(10));
     assert_eq!(settings.tmp_bytes, Some(64 << 20));

@@ -1,5 +1,6 @@
 //! How a host is made: limits, permissions, and who is told of what.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -30,6 +31,7 @@ pub struct HostBuilder {
     listener: Option<Arc<dyn PrepareListener>>,
     resolve: Option<Arc<Resolve>>,
     roots: Vec<Vec<u8>>,
+    own: Vec<SocketAddr>,
 }
 
 impl HostBuilder {
@@ -43,6 +45,7 @@ impl HostBuilder {
             listener: None,
             resolve: None,
             roots: Vec::new(),
+            own: Vec::new(),
         }
     }
 
@@ -70,7 +73,7 @@ impl HostBuilder {
             scratch,
             preparer: Preparer::new(self.prepare, self.listener),
             output: OutputListener(self.output),
-            network: Network::new(self.resolve, self.roots)?,
+            network: Network::new(self.resolve, self.roots, self.own)?,
             drain: Drain::default(),
             instances: Registry::default(),
             next_instance: Arc::new(AtomicU64::new(1)),
@@ -307,6 +310,23 @@ impl HostBuilder {
     #[must_use]
     pub fn outbound_root(mut self, certificate: impl Into<Vec<u8>>) -> Self {
         self.roots.push(certificate.into());
+        self
+    }
+
+    /// Sets how many requests to other hosts one instance may have under way, each until its answer was read to the end or dropped.
+    /// Default 64. One more waits, as long as it would wait for a connection.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn max_outbound_connections(mut self, connections: usize) -> Self {
+        self.config.instance.max_outbound_connections = connections;
+        self
+    }
+
+    /// Refuses guests this address and port, whatever `allow-outbound` lists: for what the program itself listens on and is for
+    /// nobody inside. An unspecified address stands for all addresses with its port. Default: none.
+    #[must_use]
+    pub fn refuse_outbound(mut self, listener: SocketAddr) -> Self {
+        self.own.push(listener);
         self
     }
 

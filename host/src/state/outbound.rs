@@ -1,18 +1,24 @@
 //! The way out: which hosts the guests of a class may reach, and what one instance has tried.
 //!
 //! ```text
-//! wasi:http ──────────▶ http ──┐                      ┌─▶ policy: is it listed, may it have this address?
+//! wasi:http ───▶ http ◀▶ pool ──┐                      ┌─▶ policy: is it listed, may it have this address?
 //! wasi:sockets lookup ▶ lookup ┼─▶ Reach ─▶ Outbound ─┤
 //! wasi:sockets TCP ────────────┘                      └─▶ Network: names, certificates
 //! ```
 //! The host resolves names itself, and connects to an address that it has checked: what the name resolves to a moment later
 //! changes nothing. Nobody listens, and there are no datagrams.
 
+#[cfg(feature = "http")]
+mod body;
 mod create;
 #[cfg(feature = "http")]
 mod http;
 mod lookup;
 mod policy;
+#[cfg(feature = "http")]
+mod pool;
+#[cfg(feature = "http")]
+mod target;
 #[cfg(feature = "http")]
 mod tls;
 
@@ -32,7 +38,7 @@ use super::output::Output;
 use crate::engine::EngineKind;
 use crate::error::{Error, Result};
 use crate::manifest::{Destination, canonical};
-use policy::{Grant, LOCALHOST, Policy, Verdict, is_localhost};
+use policy::{Grant, LOCALHOST, Policy, Verdict, is_below, is_localhost, is_own};
 
 #[cfg(feature = "http")]
 pub(super) use http::HttpReach;
@@ -45,6 +51,9 @@ const MAX_LOOKUPS: usize = 8;
 
 /// Addresses of one name that an instance may connect to, the latest. Names with more at once are rare.
 const MAX_ADDRESSES: usize = 64;
+
+/// Addresses of names below a listed one that an instance may connect to, the latest: it looks up what names it likes.
+const MAX_BELOW: usize = 256;
 
 /// Destinations that an instance is told to be refused of; a guest that tries more is looking for something.
 const MAX_TOLD: usize = 32;
@@ -71,10 +80,13 @@ pub(crate) struct Network {
     resolve: Arc<Resolve>,
     #[cfg(feature = "http")]
     roots: Arc<tls::Roots>,
+    /// Where the host itself listens, and no guest may connect, whatever is listed.
+    own: Arc<[SocketAddr]>,
 }
 
 impl Network {
-    /// With a resolver in place of the machine's, and certificates that are trusted beside the machine's.
+    /// With a resolver in place of the machine's, certificates that are trusted beside the machine's, and listeners of the
+    /// host's own.
     ///
     /// # Errors
     ///
@@ -84,11 +96,13 @@ impl Network {
         #[cfg_attr(not(feature = "http"), expect(unused_variables, reason = "only `wasi:http` has TLS"))] roots: Vec<
             Vec<u8>,
         >,
+        own: Vec<SocketAddr>,
     ) -> Result<Self> {
         Ok(Self {
             resolve: resolve.unwrap_or_else(|| Arc::new(system_resolver)),
             #[cfg(feature = "http")]
             roots: Arc::new(tls::Roots::new(roots)?),
+            own: own.into(),
         })
     }
 }
@@ -105,6 +119,7 @@ impl Default for Network {
             resolve: Arc::new(system_resolver),
             #[cfg(feature = "http")]
             roots: Arc::default(),
+            own: Arc::default(),
         }
     }
 }
@@ -121,6 +136,8 @@ pub(crate) struct Outbound {
     network: Network,
     #[cfg(feature = "http")]
     tls: tls::Connector,
+    #[cfg(feature = "http")]
+    pool: pool::Pool,
     lookups: Lookups,
 }
 
@@ -162,6 +179,12 @@ impl Outbound {
         self.policy.has_tcp()
     }
 
+    /// Whether a host that was listed so may have this address, at this port.
+    #[cfg(feature = "http")]
+    fn admits(&self, grant: Grant, address: IpAddr, port: u16) -> bool {
+        grant.admits(address) && !is_own(&self.network.own, address, port)
+    }
+
     /// The addresses that a name has now, those that it may have.
     async fn admitted(&self, name: &str, grant: Grant) -> Result<Vec<IpAddr>, Unresolved> {
         let mut addresses = self.resolve(name).await?;
@@ -195,7 +218,8 @@ impl Outbound {
     }
 }
 
-/// What is allowed, as the list that it came from. Whoever reads it has the machine's resolver and certificates.
+/// What is allowed, as the list that it came from, and what never is. Whoever reads it has the machine's resolver and
+/// certificates.
 pub(super) mod as_destinations {
     use std::sync::Arc;
 
@@ -204,12 +228,13 @@ pub(super) mod as_destinations {
     use super::{Network, Outbound};
 
     pub(in crate::state) fn serialize<S: Serializer>(outbound: &Arc<Outbound>, to: S) -> Result<S::Ok, S::Error> {
-        outbound.destinations().serialize(to)
+        (outbound.destinations(), &*outbound.network.own).serialize(to)
     }
 
     pub(in crate::state) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Outbound>, D::Error> {
-        let destinations = Vec::<String>::deserialize(from)?;
-        let outbound = Outbound::new(destinations.iter().map(String::as_str), &Network::default());
+        let (destinations, own) = <(Vec<String>, Vec<std::net::SocketAddr>)>::deserialize(from)?;
+        let network = Network { own: own.into(), ..Network::default() };
+        let outbound = Outbound::new(destinations.iter().map(String::as_str), &network);
         outbound.map(Arc::new).map_err(serde::de::Error::custom)
     }
 }
@@ -231,8 +256,13 @@ enum Refusal {
     WithoutTcp,
     /// It is listed, but has no address that it may have.
     Address,
+    /// The host itself listens there.
+    Own,
     /// Whatever is listed.
     Always,
+    /// It has as many connections as it may have, and none became free in time.
+    #[cfg(feature = "http")]
+    TooMany,
 }
 
 /// What one instance was given on its way out, and what it was refused.
@@ -240,18 +270,25 @@ pub(super) struct Reach {
     outbound: Arc<Outbound>,
     output: Arc<Output>,
     seen: Mutex<Seen>,
+    /// Those that its requests may have, one each until the answer was read.
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only `wasi:http` has requests"))]
+    connections: Arc<Semaphore>,
+    max_connections: usize,
 }
 
 #[derive(Default)]
 struct Seen {
     /// Of names that the guest looked up: a name server may give others to the next who asks.
     addresses: BTreeMap<String, VecDeque<IpAddr>>,
+    /// The same for names that lie below a listed one.
+    below: VecDeque<(String, IpAddr)>,
     told: BTreeSet<String>,
 }
 
 impl Reach {
-    pub(super) fn new(outbound: Arc<Outbound>, output: Arc<Output>) -> Arc<Self> {
-        Arc::new(Self { outbound, output, seen: Mutex::default() })
+    pub(super) fn new(outbound: Arc<Outbound>, output: Arc<Output>, max_connections: usize) -> Arc<Self> {
+        let connections = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
+        Arc::new(Self { outbound, output, seen: Mutex::default(), connections, max_connections })
     }
 
     /// Whether a socket may be used for this. Connections need an address that is listed, or that a listed name has.
@@ -269,11 +306,15 @@ impl Reach {
 
     async fn may_connect(&self, to: SocketAddr) -> bool {
         let (address, port) = (canonical(to.ip()), to.port());
+        if is_own(&self.outbound.network.own, address, port) {
+            self.refuse(format!("tcp://{}", SocketAddr::new(address, port)), Refusal::Own);
+            return false;
+        }
         let refusal = match self.outbound.policy.connect(address, port) {
             Verdict::Allowed => return true,
             Verdict::Refused => Refusal::Unlisted,
-            Verdict::AskNames(names) => {
-                if names.iter().any(|name| self.seen().has(name, address)) {
+            Verdict::Ask { names, below } => {
+                if self.seen().has(&names, &below, address) {
                     return true;
                 }
                 for name in names {
@@ -291,9 +332,12 @@ impl Reach {
     /// The addresses of a name that is listed for connections. The guest may connect to them from now on.
     async fn addresses(&self, name: &str, grant: Grant) -> Result<Vec<IpAddr>, Unresolved> {
         let addresses = self.outbound.admitted(name, grant).await?;
-        // There are no more such names than the list has. Any address of the others is allowed as it is.
-        if grant == Grant::Named {
-            self.seen().remember(name, &addresses);
+        match grant {
+            // There are no more such names than the list has.
+            Grant::Named => self.seen().remember(name, &addresses),
+            Grant::Below => self.seen().remember_below(name, &addresses),
+            // Any address of theirs is allowed as it is.
+            Grant::AnyHost | Grant::Localhost | Grant::Address => {}
         }
         Ok(addresses)
     }
@@ -333,7 +377,25 @@ impl Reach {
                 instance,
                 destination,
                 "a guest was refused a connection: no entry of `class.{class}.allow-outbound` may have this address; a name may \
-                 not lead to this machine, `*` to no private network, and nothing to link-local addresses"
+                 not lead to this machine, a wildcard to no private network, and nothing to link-local addresses or to where the \
+                 host itself listens"
+            ),
+            Refusal::Own => tracing::warn!(
+                app,
+                class,
+                instance,
+                destination,
+                "a guest was refused a connection: the host itself listens there, and `class.{class}.allow-outbound` cannot allow it"
+            ),
+            #[cfg(feature = "http")]
+            Refusal::TooMany => tracing::warn!(
+                app,
+                class,
+                instance,
+                destination,
+                limit = self.max_connections,
+                "a guest was refused a connection: it has as many as `max-outbound-connections` allows, and has read none of \
+                 their answers to its end in time"
             ),
             Refusal::Always => tracing::warn!(
                 app,
@@ -351,8 +413,11 @@ impl Reach {
 }
 
 impl Seen {
-    fn has(&self, name: &str, address: IpAddr) -> bool {
-        self.addresses.get(name).is_some_and(|addresses| addresses.contains(&address))
+    /// Whether one of these names had this address, or a name with one of these ends.
+    fn has(&self, names: &[&str], below: &[&str], address: IpAddr) -> bool {
+        let is_asked = |name: &str| names.contains(&name) || below.iter().any(|suffix| is_below(name, suffix));
+        self.addresses.iter().any(|(name, addresses)| is_asked(name) && addresses.contains(&address))
+            || self.below.iter().any(|(name, known)| *known == address && is_asked(name))
     }
 
     fn remember(&mut self, name: &str, addresses: &[IpAddr]) {
@@ -363,6 +428,15 @@ impl Seen {
             }
         }
         known.drain(..known.len().saturating_sub(MAX_ADDRESSES));
+    }
+
+    fn remember_below(&mut self, name: &str, addresses: &[IpAddr]) {
+        for address in addresses {
+            let found = (name.to_owned(), *address);
+            self.below.retain(|known| *known != found);
+            self.below.push_back(found);
+        }
+        self.below.drain(..self.below.len().saturating_sub(MAX_BELOW));
     }
 }
 

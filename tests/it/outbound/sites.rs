@@ -1,6 +1,6 @@
 //! Servers on this machine that guests go out to. Each counts its connections and ends with the test.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -51,6 +51,18 @@ impl Site {
             Box::pin(async move { answer(acceptor.accept(stream).await?).await })
         });
         (site.await, certificate.to_vec())
+    }
+
+    /// Answers request after request over one connection: see [`answer_all`].
+    pub(crate) async fn lasting() -> Self {
+        Self::serve(Ipv4Addr::LOCALHOST.into(), |stream| Box::pin(answer_all(stream))).await
+    }
+
+    /// On every address of this machine.
+    pub(crate) async fn everywhere() -> Self {
+        let has_v6 = TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).await.is_ok();
+        let any: IpAddr = if has_v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+        Self::serve(any, |stream| Box::pin(answer(stream))).await
     }
 
     /// Sends back what comes.
@@ -123,4 +135,39 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Res
     }
     stream.shutdown().await?;
     tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.map(drop)
+}
+
+/// Answers with the number of the request on this connection. `/half` has half a body, `/to/HEX` redirects to a URL in
+/// hexadecimal, and after an answer to `/last` it hangs up with the next request instead of answering.
+async fn answer_all(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<()> {
+    for number in 1.. {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await?);
+        }
+        let head = String::from_utf8_lossy(&head).into_owned();
+        let path = head.split(' ').nth(1).unwrap_or_default();
+        let mut sent = Vec::new();
+        while head.contains("chunked") && !sent.ends_with(b"0\r\n\r\n") {
+            sent.push(stream.read_u8().await?);
+        }
+        let body = format!("number {number}");
+        let length = if path == "/half" { body.len() * 2 } else { body.len() };
+        let mut answer = match path.strip_prefix("/to/") {
+            Some(hex) => [b"HTTP/1.1 302 Found\r\nlocation: ", &unhex(hex)[..], b"\r\n"].concat(),
+            None => b"HTTP/1.1 200 OK\r\n".to_vec(),
+        };
+        answer.extend(format!("content-length: {length}\r\n\r\n{body}").bytes());
+        stream.write_all(&answer).await?;
+        stream.flush().await?;
+        if path == "/last" {
+            return stream.read_u8().await.map(drop);
+        }
+    }
+    Ok(())
+}
+
+fn unhex(hex: &str) -> Vec<u8> {
+    let digit = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+    (0..hex.len()).step_by(2).map(digit).collect()
 }

@@ -19,6 +19,10 @@ pub(in crate::cli) struct Calls {
     /// How many calls that one call made may be under way at a time [default: 100]
     #[arg(long, value_name = "COUNT", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub(in crate::cli) max_nested_calls: Option<usize>,
+
+    /// How many requests to other hosts one instance may have under way; more wait [default: 64]
+    #[arg(long, value_name = "COUNT", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub(in crate::cli) max_outbound_connections: Option<usize>,
 }
 
 impl Calls {
@@ -32,6 +36,9 @@ impl Calls {
         }
         if let Some(calls) = self.max_nested_calls {
             builder = builder.max_nested_calls(calls);
+        }
+        if let Some(connections) = self.max_outbound_connections {
+            builder = builder.max_outbound_connections(connections);
         }
         builder
     }

@@ -56,7 +56,7 @@ struct Addresses {
 type Work = Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, Refused>> + Send>>;
 
 #[derive(Clone, Copy, Debug)]
-enum Refused {
+pub(super) enum Refused {
     AccessDenied,
     Unresolvable,
     TimedOut,
@@ -113,7 +113,7 @@ fn next(mut store: StoreContextMut<'_, State>, (stream,): (Resource<Addresses>,)
 
 impl Reach {
     /// The addresses of a name that a guest asks for.
-    async fn look_up(self: Arc<Self>, text: &str) -> Result<Vec<IpAddr>, Refused> {
+    pub(super) async fn look_up(self: Arc<Self>, text: &str) -> Result<Vec<IpAddr>, Refused> {
         let grant = match HostName::parse(text) {
             // An address is its own answer; whether it may be connected to is asked when it is.
             Some(HostName::Address(address)) => return Ok(vec![address]),

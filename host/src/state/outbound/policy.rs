@@ -4,7 +4,7 @@
 //! turns out to have has to be one that whoever listed it can have meant. Otherwise a name would lead anywhere that its owner
 //! says.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::manifest::{AddressKind, Destination, HostName, Scheme, canonical};
 
@@ -17,8 +17,17 @@ pub(super) struct Policy {
 #[derive(Clone, Debug)]
 struct Entry {
     destination: Destination,
-    /// `None` for any.
-    host: Option<HostName>,
+    hosts: Hosts,
+}
+
+/// The hosts that an entry stands for.
+#[derive(Clone, Debug)]
+enum Hosts {
+    /// `*`.
+    Any,
+    /// `*.example.com`, as `.example.com`: names with at least one label before it.
+    Below(String),
+    One(HostName),
 }
 
 /// Which addresses a listed host may have.
@@ -26,6 +35,9 @@ struct Entry {
 pub(super) enum Grant {
     /// Listed by `*` alone, which stands for the internet.
     AnyHost,
+    /// Listed by the name that it lies below. Whoever owns that makes new ones at will, where nobody of the class looks at
+    /// them, so they too may lie on the internet alone.
+    Below,
     /// Listed by its name: it may lie in a network of somebody's own.
     Named,
     /// `localhost`, which is this machine and nothing else.
@@ -39,7 +51,7 @@ impl Grant {
     pub(super) fn admits(self, address: IpAddr) -> bool {
         match (self, AddressKind::of(address)) {
             (_, AddressKind::Forbidden) => false,
-            (Self::Address, _) | (Self::AnyHost | Self::Named, AddressKind::Public) => true,
+            (Self::Address, _) | (Self::AnyHost | Self::Below | Self::Named, AddressKind::Public) => true,
             (kind, AddressKind::Private) => kind == Self::Named,
             (kind, AddressKind::Loopback) => kind == Self::Localhost,
             (Self::Localhost, AddressKind::Public) => false,
@@ -51,8 +63,11 @@ impl Grant {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict<'a> {
     Allowed,
-    /// Allowed if one of these names has it.
-    AskNames(Vec<&'a str>),
+    /// Allowed if one of these names has it, or a name that was looked up and ends in one of these suffixes.
+    Ask {
+        names: Vec<&'a str>,
+        below: Vec<&'a str>,
+    },
     Refused,
 }
 
@@ -60,11 +75,14 @@ impl Policy {
     /// Destinations with hosts that are neither a name nor an address allow nothing.
     pub(super) fn new(destinations: &[Destination]) -> Self {
         let entries = destinations.iter().filter_map(|destination| {
-            let host = match destination.host.as_str() {
-                "*" => None,
-                host => Some(HostName::parse(host)?),
+            let hosts = match destination.host.as_str() {
+                "*" => Hosts::Any,
+                host => match host.strip_prefix('*') {
+                    Some(suffix) => Hosts::Below(suffix.to_owned()),
+                    None => Hosts::One(HostName::parse(host)?),
+                },
             };
-            Some(Entry { destination: destination.clone(), host })
+            Some(Entry { destination: destination.clone(), hosts })
         });
         Self { entries: entries.collect() }
     }
@@ -75,7 +93,7 @@ impl Policy {
 
     /// How a host is listed, if it is, for requests to this port.
     pub(super) fn grant(&self, scheme: Scheme, host: &HostName, port: u16) -> Option<Grant> {
-        let of_scheme = self.of_scheme(scheme).filter(|entry| entry.destination.port == port);
+        let of_scheme = self.of_scheme(scheme).filter(|entry| entry.destination.port.admits(port));
         of_scheme.filter_map(|entry| entry.grant(host)).max()
     }
 
@@ -91,13 +109,17 @@ impl Policy {
         if AddressKind::of(address) == AddressKind::Forbidden {
             return Verdict::Refused;
         }
-        let mut names = Vec::new();
-        for entry in self.of_scheme(Scheme::Tcp).filter(|entry| entry.destination.port == port) {
-            let is_allowed = match &entry.host {
-                None => Grant::AnyHost.admits(address),
-                Some(HostName::Address(listed)) => *listed == address,
-                Some(HostName::Name(name)) if is_localhost(name) => LOCALHOST.contains(&address),
-                Some(HostName::Name(name)) => {
+        let (mut names, mut below) = (Vec::new(), Vec::new());
+        for entry in self.of_scheme(Scheme::Tcp).filter(|entry| entry.destination.port.admits(port)) {
+            let is_allowed = match &entry.hosts {
+                Hosts::Any => Grant::AnyHost.admits(address),
+                Hosts::Below(suffix) => {
+                    below.extend(Grant::Below.admits(address).then_some(suffix.as_str()));
+                    false
+                }
+                Hosts::One(HostName::Address(listed)) => *listed == address,
+                Hosts::One(HostName::Name(name)) if is_localhost(name) => LOCALHOST.contains(&address),
+                Hosts::One(HostName::Name(name)) => {
                     names.extend(Grant::Named.admits(address).then_some(name.as_str()));
                     false
                 }
@@ -106,7 +128,7 @@ impl Policy {
                 return Verdict::Allowed;
             }
         }
-        if names.is_empty() { Verdict::Refused } else { Verdict::AskNames(names) }
+        if names.is_empty() && below.is_empty() { Verdict::Refused } else { Verdict::Ask { names, below } }
     }
 
     /// Whether guests may have sockets.
@@ -121,16 +143,31 @@ impl Policy {
 
 impl Entry {
     fn grant(&self, host: &HostName) -> Option<Grant> {
-        match &self.host {
-            None => Some(Grant::AnyHost),
-            Some(listed) if listed == host => Some(match listed {
+        match &self.hosts {
+            Hosts::Any => Some(Grant::AnyHost),
+            Hosts::Below(suffix) => {
+                matches!(host, HostName::Name(name) if is_below(name, suffix)).then_some(Grant::Below)
+            }
+            Hosts::One(listed) if listed == host => Some(match listed {
                 HostName::Address(_) => Grant::Address,
                 HostName::Name(name) if is_localhost(name) => Grant::Localhost,
                 HostName::Name(_) => Grant::Named,
             }),
-            Some(_) => None,
+            Hosts::One(_) => None,
         }
     }
+}
+
+/// Whether a name lies below another one, which is given with a dot before it.
+pub(super) fn is_below(name: &str, suffix: &str) -> bool {
+    name.len() > suffix.len() && name.ends_with(suffix)
+}
+
+/// Whether an address is one that the host itself listens on. An unspecified address stands for all with its port: which
+/// ones the machine has may change at any time.
+pub(super) fn is_own(listeners: &[SocketAddr], address: IpAddr, port: u16) -> bool {
+    let is_it = |own: &SocketAddr| own.ip().is_unspecified() || canonical(own.ip()) == canonical(address);
+    listeners.iter().any(|own| own.port() == port && is_it(own))
 }
 
 /// The addresses of `localhost`, which no resolver is asked for.
@@ -148,6 +185,10 @@ mod tests {
     fn policy(destinations: &str) -> Policy {
         let destinations: Vec<_> = destinations.split_whitespace().map(|text| text.parse().unwrap()).collect();
         Policy::new(&destinations)
+    }
+
+    fn ask(names: &[&'static str], below: &[&'static str]) -> Verdict<'static> {
+        Verdict::Ask { names: names.to_vec(), below: below.to_vec() }
     }
 
     const LISTED: &str = "https://api.example.com http://api.example.com:8080 http://127.0.0.1:3000 http://localhost:4000 \
@@ -237,23 +278,23 @@ mod tests {
     #[test]
     fn a_listed_host_may_have_only_the_addresses_that_were_meant() {
         let cases = [
-            ("8.8.8.8", [true, true, false, true]),
-            ("2606:4700::1111", [true, true, false, true]),
-            ("::ffff:8.8.8.8", [true, true, false, true]),
-            ("64:ff9b::8.8.8.8", [true, true, false, true]),
-            ("10.1.2.3", [false, true, false, true]),
-            ("172.16.0.1", [false, true, false, true]),
-            ("192.168.0.1", [false, true, false, true]),
-            ("100.64.0.1", [false, true, false, true]),
-            ("fd12::1", [false, true, false, true]),
-            ("::ffff:10.1.2.3", [false, true, false, true]),
-            ("64:ff9b::10.1.2.3", [false, true, false, true]),
-            ("127.0.0.1", [false, false, true, true]),
-            ("127.8.8.8", [false, false, true, true]),
-            ("::1", [false, false, true, true]),
-            ("::ffff:127.0.0.1", [false, false, true, true]),
+            ("8.8.8.8", [true, true, true, false, true]),
+            ("2606:4700::1111", [true, true, true, false, true]),
+            ("::ffff:8.8.8.8", [true, true, true, false, true]),
+            ("64:ff9b::8.8.8.8", [true, true, true, false, true]),
+            ("10.1.2.3", [false, false, true, false, true]),
+            ("172.16.0.1", [false, false, true, false, true]),
+            ("192.168.0.1", [false, false, true, false, true]),
+            ("100.64.0.1", [false, false, true, false, true]),
+            ("fd12::1", [false, false, true, false, true]),
+            ("::ffff:10.1.2.3", [false, false, true, false, true]),
+            ("64:ff9b::10.1.2.3", [false, false, true, false, true]),
+            ("127.0.0.1", [false, false, false, true, true]),
+            ("127.8.8.8", [false, false, false, true, true]),
+            ("::1", [false, false, false, true, true]),
+            ("::ffff:127.0.0.1", [false, false, false, true, true]),
         ];
-        let grants = [Grant::AnyHost, Grant::Named, Grant::Localhost, Grant::Address];
+        let grants = [Grant::AnyHost, Grant::Below, Grant::Named, Grant::Localhost, Grant::Address];
         for (address, expected) in cases {
             assert_eq!(grants.map(|grant| grant.admits(address.parse().unwrap())), expected, "{address}");
         }
@@ -306,9 +347,9 @@ mod tests {
             assert_eq!(connect(text), Verdict::Allowed, "{text}");
         }
         for text in ["10.0.0.1:5432", "8.8.8.8:5432", "[fd12::1]:5432", "[::ffff:10.0.0.1]:5432"] {
-            assert_eq!(connect(text), Verdict::AskNames(vec!["db.internal"]), "{text}");
+            assert_eq!(connect(text), ask(&["db.internal"], &[]), "{text}");
         }
-        assert_eq!(connect("8.8.8.8:443"), Verdict::AskNames(vec!["api.example.com"]));
+        assert_eq!(connect("8.8.8.8:443"), ask(&["api.example.com"], &[]));
         for text in [
             "127.0.0.1:5432",
             "[::1]:5432",
@@ -357,12 +398,79 @@ mod tests {
         assert_eq!([any("a.example"), any("10.0.0.1"), any("localhost")], [Some(Grant::AnyHost); 3]);
         assert_eq!(policy.grant(Scheme::Http, &HostName::Name("a.example".into()), 80), None);
         assert_eq!(policy.connect("8.8.8.8".parse().unwrap(), 443), Verdict::Allowed);
-        assert_eq!(policy.connect("10.0.0.1".parse().unwrap(), 443), Verdict::AskNames(vec!["db.internal"]));
+        assert_eq!(policy.connect("10.0.0.1".parse().unwrap(), 443), ask(&["db.internal"], &[]));
         assert_eq!(policy.connect("127.0.0.1".parse().unwrap(), 443), Verdict::Refused);
         assert_eq!(
             (policy.lookup("a.example"), policy.lookup("db.internal")),
             (Some(Grant::AnyHost), Some(Grant::Named))
         );
+    }
+
+    #[test]
+    fn a_wildcard_is_for_the_names_below_and_not_for_the_name_itself() {
+        let policy = policy("https://*.example.com tcp://*.example.com:* tcp://db.example.com:5432");
+        let grant = |host: &str| policy.grant(Scheme::Https, &HostName::parse(host)?, 443);
+        for host in ["a.example.com", "A.B.Example.COM.", "xn--bcher-kva.example.com", "_a.example.com"] {
+            assert_eq!(grant(host), Some(Grant::Below), "{host}");
+        }
+        for host in [
+            "example.com",
+            ".example.com",
+            "aexample.com",
+            "a.example.com.evil",
+            "a.example.comm",
+            "example.com.a",
+            "com",
+            "*.example.com",
+            "10.0.0.1",
+            "a.example.com:443",
+        ] {
+            assert_eq!(grant(host), None, "{host}");
+        }
+        assert_eq!(policy.lookup("a.example.com"), Some(Grant::Below));
+        assert_eq!(policy.lookup("db.example.com"), Some(Grant::Named), "by itself is better than by a wildcard");
+        let connect = |text: &str| {
+            let address: SocketAddr = text.parse().unwrap();
+            policy.connect(address.ip(), address.port())
+        };
+        assert_eq!(connect("8.8.8.8:22"), ask(&[], &[".example.com"]));
+        assert_eq!(connect("8.8.8.8:5432"), ask(&["db.example.com"], &[".example.com"]));
+        assert_eq!(connect("10.0.0.1:5432"), ask(&["db.example.com"], &[]), "a wildcard leads to no private network");
+        assert_eq!(connect("10.0.0.1:22"), Verdict::Refused);
+    }
+
+    #[test]
+    fn any_port_is_any_of_that_host_and_scheme() {
+        let policy = policy("http://api.example.com:* tcp://*:* tcp://127.0.0.1:*");
+        let grant = |scheme, port| policy.grant(scheme, &HostName::Name("api.example.com".into()), port);
+        for port in [1, 80, 443, 65535] {
+            assert_eq!((grant(Scheme::Http, port), grant(Scheme::Https, port)), (Some(Grant::Named), None), "{port}");
+            assert_eq!(policy.connect("8.8.8.8".parse().unwrap(), port), Verdict::Allowed);
+            assert_eq!(policy.connect("127.0.0.1".parse().unwrap(), port), Verdict::Allowed);
+            for address in ["127.0.0.2", "10.0.0.1", "::1", "169.254.169.254"] {
+                assert_eq!(policy.connect(address.parse().unwrap(), port), Verdict::Refused, "{address}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_hosts_own_listeners_are_known_in_each_spelling() {
+        let own: Vec<SocketAddr> =
+            ["127.0.0.1:1", "[::1]:2", "0.0.0.0:3", "[::ffff:10.0.0.1]:4"].map(|text| text.parse().unwrap()).into();
+        for (text, expected) in [
+            ("127.0.0.1:1", true),
+            ("[::ffff:127.0.0.1]:1", true),
+            ("127.0.0.1:2", false),
+            ("[::1]:1", false),
+            ("[::1]:2", true),
+            ("10.9.8.7:3", true),
+            ("[::1]:3", true),
+            ("10.0.0.1:4", true),
+            ("10.0.0.2:4", false),
+        ] {
+            let address: SocketAddr = text.parse().unwrap();
+            assert_eq!(is_own(&own, address.ip(), address.port()), expected, "{text}");
+        }
     }
 
     #[test]

@@ -10,10 +10,10 @@ fn reach(
     destinations: &[&str],
     resolve: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static,
 ) -> Arc<Reach> {
-    let network = Network::new(Some(Arc::new(resolve)), Vec::new()).unwrap();
+    let network = Network::new(Some(Arc::new(resolve)), Vec::new(), vec!["10.0.0.9:1".parse().unwrap()]).unwrap();
     let outbound = Outbound::new(destinations.iter().copied(), &network).unwrap();
     let output = Output::new(OutputOrigin::default(), Arc::new(TracingOutput), OutputLimits::default());
-    Reach::new(Arc::new(outbound), output)
+    Reach::new(Arc::new(outbound), output, 1)
 }
 
 fn answers(addresses: &'static str) -> impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static {
@@ -54,6 +54,62 @@ async fn this_machine_is_reached_by_its_own_name_alone() {
     let reach = reach(&["tcp://localhost:1"], |name| panic!("{name} is looked up"));
     assert!(may_connect(&reach, "127.0.0.1:1").await && may_connect(&reach, "[::1]:1").await);
     assert!(!may_connect(&reach, "127.0.0.1:2").await && !may_connect(&reach, "10.0.0.1:1").await);
+}
+
+#[tokio::test]
+async fn where_the_host_itself_listens_no_guest_connects_whatever_is_listed() {
+    let reach = reach(&["tcp://10.0.0.9:1", "tcp://db:1", "tcp://10.0.0.9:2"], answers("10.0.0.9"));
+    reach.addresses("db", Grant::Named).await.unwrap();
+    for (to, is_allowed) in [("10.0.0.9:1", false), ("[::ffff:10.0.0.9]:1", false), ("10.0.0.9:2", true)] {
+        assert_eq!(may_connect(&reach, to).await, is_allowed, "{to}");
+    }
+}
+
+#[tokio::test]
+async fn of_names_below_a_listed_one_the_guest_connects_to_what_it_has_looked_up() {
+    let reach = reach(&["tcp://*.example.com:*", "tcp://db.example.com:5432"], |name| {
+        let addresses = match name {
+            "a.example.com" => ["8.8.8.8", "10.0.0.1"],
+            "db.example.com" => ["8.8.4.4", "10.0.0.2"],
+            _ => ["127.0.0.1", "169.254.169.254"],
+        };
+        Ok(addresses.map(|address| address.parse().unwrap()).into())
+    });
+    assert!(!may_connect(&reach, "8.8.8.8:22").await, "nothing was looked up yet");
+    let found = reach.clone().look_up("a.example.com").await.unwrap();
+    assert_eq!(found, ["8.8.8.8".parse::<IpAddr>().unwrap()]);
+    reach.clone().look_up("db.example.com").await.unwrap();
+    reach.clone().look_up("local.example.com").await.unwrap_err();
+    for name in ["example.com", "aexample.com", "a.example.com.evil"] {
+        reach.clone().look_up(name).await.unwrap_err();
+    }
+    for (to, is_allowed) in [
+        ("8.8.8.8:22", true),
+        ("8.8.8.8:5432", true),
+        ("8.8.4.4:22", true),
+        ("10.0.0.2:5432", true),
+        // Listed by itself for one port, a name may have private addresses at that port alone.
+        ("10.0.0.2:22", false),
+        ("10.0.0.1:22", false),
+        ("127.0.0.1:22", false),
+        ("8.8.8.9:22", false),
+    ] {
+        assert_eq!(may_connect(&reach, to).await, is_allowed, "{to}");
+    }
+    let many: Vec<_> = (0..2000_u32).map(|n| IpAddr::from(n.to_be_bytes())).collect();
+    reach.seen().remember_below("a.example.com", &many);
+    assert_eq!(reach.seen().below.len(), MAX_BELOW);
+}
+
+#[test]
+fn what_the_host_keeps_to_itself_is_known_where_a_class_is_prepared() {
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Told(#[serde(with = "super::as_destinations")] Arc<Outbound>);
+    let network = Network::new(None, Vec::new(), vec!["127.0.0.1:9".parse().unwrap()]).unwrap();
+    let told = Told(Arc::new(Outbound::new(["tcp://127.0.0.1:9"], &network).unwrap()));
+    let heard: Told = serde_json::from_value(serde_json::to_value(&told).unwrap()).unwrap();
+    assert_eq!(heard.0.network.own, network.own);
+    assert_eq!(heard.0.destinations(), ["tcp://127.0.0.1:9"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,7 +155,8 @@ async fn a_guest_that_tries_everything_is_told_of_little() {
 
 #[test]
 fn a_list_is_given_back_as_it_was() {
-    let texts = ["https://api.example.com", "http://127.0.0.1:8080", "tcp://db.internal:5432", "https://*"];
+    let texts =
+        ["https://api.example.com", "http://127.0.0.1:8080", "tcp://db.internal:5432", "https://*", "tcp://*.a.b:*"];
     let outbound = Outbound::new(texts, &Network::default()).unwrap();
     assert_eq!(outbound.destinations(), texts);
     let error = Outbound::new(["ftp://a"], &Network::default()).unwrap_err();

@@ -55,6 +55,34 @@ impl Guest for Probe {
         get(&url, Some(options))
     }
 
+    fn follow(url: String) -> Result<String, String> {
+        let (scheme, authority, path) = parts(&url)?;
+        let redirect = answer(&Method::Get, scheme, authority, path, None)?;
+        let location = redirect.headers().get("location").pop().ok_or("no redirect")?;
+        drop(redirect);
+        get(&String::from_utf8_lossy(&location), None)
+    }
+
+    fn break_off(url: String) -> Result<(), String> {
+        let (scheme, authority, path) = parts(&url)?;
+        answer(&Method::Get, scheme, authority, path, None).map(drop)
+    }
+
+    fn crowd(url: String, answers: u32, wait: u64) -> Result<(String, String), String> {
+        let (scheme, authority, path) = parts(&url)?;
+        let more = || {
+            let options = RequestOptions::new();
+            options.set_connect_timeout(Some(wait * 1_000_000)).expect("times are supported");
+            answer(&Method::Get, scheme, authority, path, Some(options))
+        };
+        let status =
+            |answer: Result<IncomingResponse, String>| answer.map_or_else(|error| error, |it| it.status().to_string());
+        let mut kept = (0..answers).map(|_| more()).collect::<Result<Vec<_>, _>>()?;
+        let one_more = status(more());
+        kept.pop();
+        Ok((one_more, status(more())))
+    }
+
     fn post(url: String, size: u32) -> Result<String, String> {
         let (scheme, authority, path) = parts(&url)?;
         let request = request(&Method::Post, scheme, authority, path)?;

@@ -1,0 +1,173 @@
+//! Bodies of requests and answers, on their way between a guest and a connection.
+//!
+//! A connection is given back when an answer was read to its end, and closed when it was broken off.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinSet;
+use tokio::time::Sleep;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use wasmtime_wasi_http::{Error, WasiBody};
+
+use super::pool::Link;
+use super::target::Target;
+use super::{Outbound, http::explain};
+
+/// The body of a request, which the guest can write to its end whatever becomes of the connection.
+///
+/// A server may answer and hang up before it has read all. Guests that write first and look for an answer then would be told
+/// that the stream is closed, and never what the server said; so the rest is taken from them and thrown away.
+pub(super) struct HeardOut {
+    /// `None` once it has ended.
+    body: Option<WasiBody>,
+    unheard: Weak<Unheard>,
+    _let_go: DropGuard,
+}
+
+impl HeardOut {
+    /// `let_go` is cancelled when the connection has taken all of the body that it wants.
+    pub(super) fn new(body: WasiBody, unheard: Weak<Unheard>, let_go: CancellationToken) -> Self {
+        Self { body: Some(body), unheard, _let_go: let_go.drop_guard() }
+    }
+}
+
+/// What takes the rest of such bodies. Ends with the instance.
+#[derive(Default)]
+pub(super) struct Unheard(Mutex<JoinSet<()>>);
+
+impl Unheard {
+    fn take(&self, mut body: WasiBody) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn_on(async move { while let Some(Ok(_)) = body.frame().await {} }, &runtime);
+    }
+}
+
+impl Body for HeardOut {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let frame = Pin::new(body).poll_frame(context);
+        if let Poll::Ready(None | Some(Err(_))) = frame {
+            self.body = None;
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+impl Drop for HeardOut {
+    fn drop(&mut self) {
+        if let (Some(body), Some(unheard)) = (self.body.take(), self.unheard.upgrade()) {
+            unheard.take(body);
+        }
+    }
+}
+
+/// A connection while a request goes over it. Closed when dropped.
+pub(super) struct Exchange {
+    pub(super) link: Link,
+    pub(super) outbound: Arc<Outbound>,
+    pub(super) target: Target,
+    /// Whether the connection is done with the request's body.
+    pub(super) let_go: CancellationToken,
+    /// One of those that the instance may have.
+    pub(super) permit: OwnedSemaphorePermit,
+}
+
+impl Exchange {
+    /// Gives the connection back, its answer read to the end.
+    fn end(self) {
+        self.outbound.pool.put(self.target, self.link);
+        drop(self.permit);
+    }
+}
+
+/// The body of an answer, whose next piece may be waited for only so long.
+pub(super) struct AnswerBody {
+    incoming: Incoming,
+    limit: Duration,
+    /// Since the guest waits for a piece.
+    waited: Option<Pin<Box<Sleep>>>,
+    has_ended: bool,
+    /// `None` once the connection was given back or closed.
+    exchange: Option<Exchange>,
+}
+
+impl AnswerBody {
+    pub(super) fn new(incoming: Incoming, limit: Duration, exchange: Exchange) -> Self {
+        let mut body = Self { incoming, limit, waited: None, has_ended: false, exchange: Some(exchange) };
+        body.end_if_over();
+        body
+    }
+
+    /// Gives the connection back, if the answer is over and the request as well: a server may say all that it has to say, and
+    /// go on to read.
+    fn end_if_over(&mut self) {
+        self.has_ended |= self.incoming.is_end_stream();
+        if self.has_ended
+            && let Some(exchange) = self.exchange.take_if(|exchange| exchange.let_go.is_cancelled())
+        {
+            exchange.end();
+        }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = &mut *self;
+        let failure = match Pin::new(&mut this.incoming).poll_frame(context) {
+            Poll::Ready(Some(Err(error))) => explain(error),
+            Poll::Ready(frame) => {
+                this.waited = None;
+                this.has_ended |= frame.is_none();
+                this.end_if_over();
+                return Poll::Ready(frame.map(|frame| frame.map_err(explain)));
+            }
+            Poll::Pending => {
+                let limit = this.limit;
+                let waited = this.waited.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+                std::task::ready!(waited.as_mut().poll(context));
+                Error::ConnectionReadTimeout
+            }
+        };
+        this.exchange = None;
+        Poll::Ready(Some(Err(failure)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        self.end_if_over();
+    }
+}
