@@ -31,10 +31,10 @@ use crate::error::Error;
 pub(crate) use calls::{Calls, Frame, Identity, Peers, Pending, Request, link as link_calls};
 use filesystem::Bounds;
 pub(crate) use filesystem::{Scratch, link as link_filesystem};
-#[cfg(feature = "http")]
-pub(crate) use inbound::link as link_inbound;
 use handles::Streams;
 pub(crate) use handles::{Made, Open, Standard, Thing};
+#[cfg(feature = "http")]
+pub(crate) use inbound::link as link_inbound;
 pub(crate) use limits::{MemoryLimiter, MemoryRefusal};
 pub(crate) use outbound::{Network, Outbound, Resolve, link as link_outbound};
 pub use output::{GuestOutput, OutputLine, OutputOrigin, OutputStream};

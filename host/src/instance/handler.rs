@@ -121,7 +121,8 @@ impl Live {
         if let Some(handler) = self.handler {
             return Ok(handler);
         }
-        let linked = self.blueprint.handler.ok_or_else(|| Error::internal("a request for a class without a handler"))?;
+        let linked =
+            self.blueprint.handler.ok_or_else(|| Error::internal("a request for a class without a handler"))?;
         let unfit = |error: wasmtime::Error| Error::internal(format!("{HANDLE} is of another type: {error:#}"));
         let (store, instance) = (&mut self.store, &self.instance);
         let handler = match linked.is_p3 {

@@ -31,8 +31,8 @@ use crate::instance::{Answered, Head};
 use crate::pool::Guest;
 use crate::values::Value;
 
-pub(crate) use body::GuestBody;
 use body::Gone;
+pub(crate) use body::GuestBody;
 
 /// How long a guest may go on whose client has gone, so that its instance stays warm.
 const FAREWELL: Duration = Duration::from_secs(1);

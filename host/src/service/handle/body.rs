@@ -156,7 +156,9 @@ impl Streamed {
                     Err(trailers) => return self.finished(Some(trailers)),
                 },
                 Poll::Ready(Some(Err(error))) => return self.cut(&format!("{error:?}")),
-                Poll::Ready(None) if self.marks_end || self.is_dead() => return self.cut("its guest did not finish it"),
+                Poll::Ready(None) if self.marks_end || self.is_dead() => {
+                    return self.cut("its guest did not finish it");
+                }
                 Poll::Ready(None) => return self.finished(None),
                 Poll::Pending if self.guest == Life::Running => return Poll::Pending,
                 Poll::Pending => return self.cut("its guest ended without finishing it"),
@@ -217,10 +219,7 @@ impl Body for GuestBody {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match &mut *self {
             Self::Whole(data) if data.is_empty() => Poll::Ready(None),
             Self::Whole(data) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(data))))),
