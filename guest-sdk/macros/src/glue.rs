@@ -19,20 +19,18 @@ mod convert;
 mod crossing;
 mod hooks;
 mod methods;
+mod web;
 
 use crossing::Crossing;
 
 /// The private module of the class.
 pub(crate) fn module(class: &Class, module: &Ident, namespace: &str) -> TokenStream {
     let glue = Glue { class, crossing: Crossing::new(class) };
-    let bindings = glue.bindings(namespace);
-    let interface = glue.interface(namespace);
-    let guest = if class.form == Form::Main { quote!(Guest) } else { quote!(bindings::Guest) };
+    let interface = class.has_interface().then(|| glue.exports(namespace));
     let statics = glue.statics();
-    let hooks = [glue.build(), glue.enter(), glue.exit()];
-    let methods = class.methods().map(|method| glue.method(method));
+    let handlers = class.handlers().map(|handler| glue.handler(handler));
     let conversions = glue.crossing.converted().map(|definition| glue.crossing.conversions(definition));
-    let manifest = manifest(class);
+    let manifest = (class.form != Form::Handler).then(|| manifest(class));
     let handle = handle::module(class);
     quote! {
         #[doc(hidden)]
@@ -43,22 +41,15 @@ pub(crate) fn module(class: &Class, module: &Ident, namespace: &str) -> TokenStr
         mod #module {
             use super::*;
 
-            #bindings
-
-            #interface
+            struct __Class;
 
             #statics
 
-            struct __Class;
-
-            impl #guest for __Class {
-                #(#hooks)*
-                #(#methods)*
-            }
+            #interface
 
             #(#conversions)*
 
-            export!(__Class);
+            #(#handlers)*
 
             #manifest
 
@@ -74,6 +65,27 @@ struct Glue<'a> {
 }
 
 impl Glue<'_> {
+    /// What the host calls for hooks and methods, and its export.
+    fn exports(&self, namespace: &str) -> TokenStream {
+        let bindings = self.bindings(namespace);
+        let interface = self.interface(namespace);
+        let guest = if self.class.form == Form::Main { quote!(Guest) } else { quote!(bindings::Guest) };
+        let hooks = [self.build(), self.enter(), self.exit()];
+        let methods = self.class.methods().map(|method| self.method(method));
+        quote! {
+            #bindings
+
+            #interface
+
+            impl #guest for __Class {
+                #(#hooks)*
+                #(#methods)*
+            }
+
+            export!(__Class);
+        }
+    }
+
     /// The bindings, in which the user's types stand where they can.
     fn bindings(&self, namespace: &str) -> TokenStream {
         let text = raw("r", &wit::document(self.class, namespace));
