@@ -26,7 +26,12 @@ use crossing::Crossing;
 /// The private module of the class.
 pub(crate) fn module(class: &Class, module: &Ident, namespace: &str) -> TokenStream {
     let glue = Glue { class, crossing: Crossing::new(class) };
-    let interface = class.has_interface().then(|| glue.exports(namespace));
+    // A handler by itself is in none.
+    let has_interface = class.has_interface();
+    let bindings = has_interface.then(|| glue.bindings(namespace));
+    let interface = has_interface.then(|| glue.interface(namespace));
+    let guest = has_interface.then(|| glue.guest());
+    let export = has_interface.then(|| quote!(export!(__Class);));
     let statics = glue.statics();
     let handlers = class.handlers().map(|handler| glue.handler(handler));
     let conversions = glue.crossing.converted().map(|definition| glue.crossing.conversions(definition));
@@ -41,13 +46,19 @@ pub(crate) fn module(class: &Class, module: &Ident, namespace: &str) -> TokenStr
         mod #module {
             use super::*;
 
-            struct __Class;
-
-            #statics
+            #bindings
 
             #interface
 
+            #statics
+
+            struct __Class;
+
+            #guest
+
             #(#conversions)*
+
+            #export
 
             #(#handlers)*
 
@@ -65,24 +76,16 @@ struct Glue<'a> {
 }
 
 impl Glue<'_> {
-    /// What the host calls for hooks and methods, and its export.
-    fn exports(&self, namespace: &str) -> TokenStream {
-        let bindings = self.bindings(namespace);
-        let interface = self.interface(namespace);
+    /// What the host calls for hooks and methods.
+    fn guest(&self) -> TokenStream {
         let guest = if self.class.form == Form::Main { quote!(Guest) } else { quote!(bindings::Guest) };
         let hooks = [self.build(), self.enter(), self.exit()];
         let methods = self.class.methods().map(|method| self.method(method));
         quote! {
-            #bindings
-
-            #interface
-
             impl #guest for __Class {
                 #(#hooks)*
                 #(#methods)*
             }
-
-            export!(__Class);
         }
     }
 

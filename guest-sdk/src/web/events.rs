@@ -8,10 +8,10 @@ use std::time::Duration;
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
+use super::Response;
 use super::body::Body;
 use super::error::BodyError;
 use super::writer::Writer;
-use super::Response;
 use crate::error::Result;
 use crate::json;
 use crate::value::Value;
@@ -72,7 +72,8 @@ impl Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(comment) = &self.comment {
-            lines(comment).try_for_each(|line| if line.is_empty() { writeln!(f, ":") } else { writeln!(f, ": {line}") })?;
+            lines(comment)
+                .try_for_each(|line| if line.is_empty() { writeln!(f, ":") } else { writeln!(f, ": {line}") })?;
         }
         for (field, text) in [("event", &self.name), ("id", &self.id)] {
             if let Some(text) = text {
@@ -165,7 +166,7 @@ mod tests {
             (Event::data(""), "data: \n\n"),
             (Event::data("a\nb\r\nc\rd\n"), "data: a\ndata: b\ndata: c\ndata: d\ndata: \n\n"),
             (Event::data("x").name("n").id("1"), "event: n\nid: 1\ndata: x\n\n"),
-            (Event::json(&vec![1_u8, 2]), "data: [1,2]\n\n"),
+            (Event::json(&vec![1_u16, 2]), "data: [1,2]\n\n"),
             (Event::retry(Duration::from_micros(1_500_999)), "retry: 1500\n\n"),
             (Event::comment("still\nhere\n"), ": still\n: here\n:\n\n"),
         ] {

@@ -59,16 +59,17 @@ pub fn serve(
 
 /// Writes the body. Only one that is complete is finished: any other is cut by the host.
 fn send(body: Body, outgoing: OutgoingBody) {
-    let stream = outgoing.write().expect("the stream is taken once");
+    // The stream goes before its body, which the host insists on.
+    let sink = || Outgoing { ready: None, stream: outgoing.write().expect("the stream is taken once") };
     let result = match body.0 {
         Inner::Empty => Ok(HeaderMap::new()),
         Inner::Whole(bytes) | Inner::Json(bytes) => {
-            executor::block_on(Outgoing::new(stream).all(bytes)).map(|()| HeaderMap::new()).map_err(|error| error.to_string())
+            let written = executor::block_on(async { sink().put(bytes).await });
+            written.map(|()| HeaderMap::new()).map_err(|error| error.to_string())
         }
-        Inner::Incoming(_) => executor::block_on(forward(body, Writer::new(Outgoing::new(stream)))),
+        Inner::Incoming(_) => executor::block_on(forward(body, Writer::new(sink()))),
         Inner::Written(write) => {
-            let (writer, result) = executor::block_on(write(Writer::new(Outgoing::new(stream))));
-            // The host has the stream's end before that of the body.
+            let (writer, result) = executor::block_on(write(Writer::new(sink())));
             let trailers = writer.into_trailers();
             result.map(|()| trailers).map_err(|error| error.text().to_owned())
         }
@@ -232,14 +233,6 @@ struct Outgoing {
 }
 
 impl Outgoing {
-    fn new(stream: OutputStream) -> Self {
-        Self { ready: None, stream }
-    }
-
-    async fn all(mut self, bytes: Bytes) -> Result<(), BodyError> {
-        self.put(bytes).await
-    }
-
     async fn put(&mut self, mut bytes: Bytes) -> Result<(), BodyError> {
         while !bytes.is_empty() {
             match self.stream.check_write() {

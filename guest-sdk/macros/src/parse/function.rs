@@ -132,9 +132,7 @@ impl Around<'_> {
             _ if is_unit(ok) => Returned::Nothing,
             _ if is_state => Returned::State,
             Role::Build => Returned::Kept(Box::new(ok.clone())),
-            Role::Method(_) | Role::Handler => {
-                Returned::Value(self.types.read(ok, problems).unwrap_or(Type::UNKNOWN))
-            }
+            Role::Method(_) | Role::Handler => Returned::Value(self.types.read(ok, problems).unwrap_or(Type::UNKNOWN)),
             Role::Enter | Role::BuildAndEnter => {
                 problems.on(ok, format!("an `#[enter]` function returns nothing or `Self`, not `{}`", spelled(ok)));
                 Returned::Nothing

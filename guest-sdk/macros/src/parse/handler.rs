@@ -20,7 +20,8 @@ impl Around<'_> {
             return;
         };
         if last_name(&first.ty).is_none_or(|last| last != "Request") {
-            let message = format!("a web handler takes a `Request`, not `{}`; write `request: Request`", spelled(&first.ty));
+            let message =
+                format!("a web handler takes a `Request`, not `{}`; write `request: Request`", spelled(&first.ty));
             problems.on(&first.ty, message);
         }
         for more in arguments {
