@@ -67,7 +67,7 @@ mod site_async {
                         writer.set_trailers(trailers);
                         Ok(())
                     });
-                    Response::builder().header("trailer", "x-count").body(stream)?
+                    Response::builder().header("trailer", "x-count, x-up").body(stream)?
                 }
                 // Answered before the body has come in.
                 "/early" => Response::new("early".into()),

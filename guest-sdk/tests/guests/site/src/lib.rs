@@ -65,7 +65,7 @@ mod site {
                         writer.set_trailers(trailers);
                         Ok(())
                     });
-                    Response::builder().header("trailer", "x-count").body(stream)?
+                    Response::builder().header("trailer", "x-count, x-up").body(stream)?
                 }
                 // Answered before the body has come in.
                 "/early" => Response::new("early".into()),
