@@ -220,6 +220,27 @@ pub use wasmhost_guest_macros::function;
 /// ```
 pub use wasmhost_guest_macros::main;
 
+/// Makes a function the web handler of its component.
+///
+/// It takes a [`Request`](web::Request) and gives a [`Response`](web::Response), or a `Result` with one. In a
+/// `#[class]` module it answers the requests that no route does, with the class's state and parameters; alone, all of
+/// them. A component has at most one. What it fails with goes to the log, and the client is told a 500.
+///
+/// ```
+/// use wasmhost_guest::prelude::*;
+///
+/// #[web]
+/// fn handle(request: Request) -> Result<Response> {
+///     let text = format!("{} {}", request.method(), request.uri().path());
+///     Ok(Response::builder().header("content-type", "text/plain").body(text.into())?)
+/// }
+/// # fn main() {}
+/// ```
+pub use wasmhost_guest_macros::web;
+
+/// The types of requests and responses: headers, methods, statuses.
+pub use http;
+
 // Generated code says `::wasmhost_guest`, and some of it is in here.
 extern crate self as wasmhost_guest;
 
@@ -233,6 +254,7 @@ mod json;
 mod lock;
 mod slot;
 mod value;
+pub mod web;
 
 pub use call::{Answer, Call, CallError, CallErrorKind, ClassByName, MethodByName, call};
 pub use error::{Error, Result};
@@ -242,7 +264,10 @@ pub use wasmhost_guest_macros::Value;
 
 /// What classes are written with. A `#[class]` module has it without asking.
 pub mod prelude {
-    pub use crate::{Bytes, CallError, CallErrorKind, Error, Result, Value, bail, call, class, error, function, main};
+    pub use crate::web::{Body, Event, Request, Response, Sse};
+    pub use crate::{
+        Bytes, CallError, CallErrorKind, Error, Result, Value, bail, call, class, error, function, main, web,
+    };
     pub use std::time::Duration;
 }
 
@@ -257,6 +282,9 @@ pub mod __private {
     pub use crate::lock::{Exclusive, Lock, Shared};
     pub use crate::slot::{Slot, Start, start};
     pub use crate::value::{Kind, field, nanoseconds};
+    pub use crate::web::exclusive::serve;
+    pub use crate::web::shared::{after_answer, bindings as handler, serve_shared};
+    pub use wasip2;
     pub use wasmhost_guest_macros::bindings;
     pub use wit_bindgen;
 }

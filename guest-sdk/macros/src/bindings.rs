@@ -8,7 +8,8 @@ use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Item, ItemImpl, LitStr, Token, Type, bracketed};
+use syn::visit_mut::VisitMut;
+use syn::{Attribute, ExprAsync, Item, ItemImpl, LitStr, Token, Type, bracketed};
 use wit_bindgen_core::wit_parser::Resolve;
 use wit_bindgen_core::{Files, WorldGenerator as _};
 use wit_bindgen_rust::Opts;
@@ -51,7 +52,7 @@ pub(crate) fn bindings(input: &Input) -> syn::Result<TokenStream> {
     let refuse = |message: String| {
         syn::Error::new_spanned(&input.wit, format!("the SDK made bindings that do not hold: {message}"))
     };
-    let mut file = generate(&input.wit.value(), &input.map.value()).map_err(refuse)?;
+    let mut file = generate(&input.wit.value(), &input.map.value(), Opts::default()).map_err(refuse)?;
     let mut replaced = Vec::new();
     replace(&mut file.items, &input.own, &mut replaced);
     if replaced.len() != input.own.len() {
@@ -68,22 +69,51 @@ pub(crate) fn bindings(input: &Input) -> syn::Result<TokenStream> {
 ///
 /// If there is no such file, or the generator cannot do with it what is asked: a mistake of the SDK.
 pub(crate) fn imports(file: &LitStr) -> syn::Result<TokenStream> {
+    from_file(file, Opts::default(), |_| {})
+}
+
+/// The bindings of a web handler, for classes of other crates to export, from a file of the crate that is compiled.
+///
+/// What is left to do once the host has the answer is done at the end of the function that it calls: the generator
+/// has no place for it.
+///
+/// # Errors
+///
+/// As [`imports`].
+pub(crate) fn handler(file: &LitStr) -> syn::Result<TokenStream> {
+    let export_macro_name = Some("export_web_handler".to_owned());
+    let options = Opts { generate_all: true, pub_export_macro: true, export_macro_name, ..Opts::default() };
+    from_file(file, options, |file| AfterAnswer.visit_file_mut(file))
+}
+
+/// Adds to what runs after an exported function's result was given.
+struct AfterAnswer;
+
+impl VisitMut for AfterAnswer {
+    fn visit_expr_async_mut(&mut self, block: &mut ExprAsync) {
+        block.block.stmts.push(syn::parse_quote!(::wasmhost_guest::__private::after_answer().await;));
+    }
+}
+
+fn from_file(file: &LitStr, options: Opts, change: impl FnOnce(&mut syn::File)) -> syn::Result<TokenStream> {
     let refuse = |message: String| syn::Error::new_spanned(file, format!("`{}`: {message}", file.value()));
     let folder = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
     let path = std::path::Path::new(&folder).join(file.value());
     let wit = std::fs::read_to_string(&path).map_err(|error| refuse(error.to_string()))?;
-    let items = generate(&wit, "::std::collections::HashMap").map_err(refuse)?.items;
+    let mut made = generate(&wit, "::std::collections::HashMap", options).map_err(refuse)?;
+    change(&mut made);
+    let items = made.items;
     let path = path.to_string_lossy();
     // The compiler notices by this that the file has changed.
     Ok(quote!(const _: &str = ::core::include_str!(#path); #(#items)*))
 }
 
-fn generate(wit: &str, map: &str) -> Result<syn::File, String> {
+fn generate(wit: &str, map: &str, options: Opts) -> Result<syn::File, String> {
     let told = |error: &dyn std::fmt::Display| format!("{error}");
     let mut resolve = Resolve::default();
     let package = resolve.push_str("class.wit", wit).map_err(|error| told(&error))?;
     let world = resolve.select_world(&[package], None).map_err(|error| told(&error))?;
-    let options = Opts { runtime_path: Some(RUNTIME.to_owned()), map_type: Some(map.to_owned()), ..Opts::default() };
+    let options = Opts { runtime_path: Some(RUNTIME.to_owned()), map_type: Some(map.to_owned()), ..options };
     let mut files = Files::default();
     options.build().generate(&mut resolve, world, &mut files).map_err(|error| told(&error))?;
     let (_, source) = files.iter().next().ok_or("the generator wrote nothing")?;

@@ -17,6 +17,7 @@ pub(crate) fn check(class: &Class, problems: &mut Problems) {
     types::check(class, problems);
     has_methods(class, problems);
     names_of_methods(class, problems);
+    handlers(class, problems);
     receivers_of_methods(class, problems);
     names_of_arguments(class, problems);
     routes(class, problems);
@@ -24,7 +25,7 @@ pub(crate) fn check(class: &Class, problems: &mut Problems) {
 }
 
 fn has_methods(class: &Class, problems: &mut Problems) {
-    if class.methods().next().is_none() && problems.is_empty() {
+    if class.methods().chain(class.handlers()).next().is_none() && problems.is_empty() {
         let message = format!("the class `{}` has no method; put `#[method]` on a function", class.name.wit);
         problems.on(&class.name.rust, message);
     }
@@ -44,8 +45,20 @@ fn names_of_methods(class: &Class, problems: &mut Problems) {
     }
 }
 
+fn handlers(class: &Class, problems: &mut Problems) {
+    let mut handlers = class.handlers();
+    let Some(first) = handlers.next() else { return };
+    for second in handlers {
+        let message = format!(
+            "`{}` is the web handler already; let one of the two choose by the path, or give one a route",
+            first.name.rust
+        );
+        problems.on(&second.name.rust, message);
+    }
+}
+
 fn receivers_of_methods(class: &Class, problems: &mut Problems) {
-    for method in class.methods() {
+    for method in class.methods().chain(class.handlers()) {
         if let Some(receiver) = &method.receiver
             && receiver.kind == ReceiverKind::Owned
         {
@@ -128,8 +141,9 @@ fn routes(class: &Class, problems: &mut Problems) {
 /// A class that shares its instances has something to share.
 fn concurrency(class: &Class, problems: &mut Problems) {
     let Some(setting) = class.setting("concurrency").filter(|_| class.concurrency() > 1) else { return };
-    let mut methods = class.methods().filter_map(|method| method.receiver.as_ref()).peekable();
-    let is_exclusive = methods.peek().is_some() && class.methods().all(|method| method.receiver.is_some());
+    let called = || class.methods().chain(class.handlers());
+    let mut methods = called().filter_map(|method| method.receiver.as_ref()).peekable();
+    let is_exclusive = methods.peek().is_some() && called().all(|method| method.receiver.is_some());
     if is_exclusive && methods.all(|receiver| receiver.kind == ReceiverKind::Exclusive) {
         let message = format!(
             "`concurrency = {}` has no effect, because each method takes `&mut self` and runs alone; write `&self` \
@@ -137,7 +151,7 @@ fn concurrency(class: &Class, problems: &mut Problems) {
             class.concurrency()
         );
         problems.on(&setting.written, message);
-        for method in class.methods() {
+        for method in called() {
             if let Some(receiver) = &method.receiver {
                 problems.on(&receiver.written, "this keeps other calls out of the instance");
             }

@@ -79,6 +79,22 @@ pub(crate) fn main(arguments: TokenStream, item: Item, namespace: &str) -> Token
     quote!(#item #glue)
 }
 
+/// A `#[web]` function that stands by itself: what was written, with the private module beside it.
+pub(crate) fn web(arguments: TokenStream, item: Item) -> TokenStream {
+    let Item::Fn(mut item) = item else {
+        return refuse(&item, "a `#[web]` handler is a function, which takes a `Request` and gives a `Response`");
+    };
+    let mut problems = Problems::default();
+    if !arguments.is_empty() {
+        parse::takes_no_route(&syn::parse_quote!(#[web(#arguments)]), &mut problems);
+    }
+    let class = parse::web(&mut item, &mut problems);
+    // One name for all, so that a second one is noticed.
+    let glue = finish(class, &format_ident!("__wasmhost_web"), "", problems);
+    let glue = glue.unwrap_or_else(|mistakes| mistakes.errors);
+    quote!(#item #glue)
+}
+
 /// What was written, and that it is nothing for the attribute.
 fn refuse(item: &Item, message: &str) -> TokenStream {
     // At the attribute: the item itself is no mistake.
@@ -132,6 +148,7 @@ mod tests {
         let expand = match attribute.path() {
             path if path.is_ident("class") => class,
             path if path.is_ident("main") => main,
+            path if path.is_ident("web") => |arguments, item, _: &str| web(arguments, item),
             _ => function,
         };
         let tokens = expand(arguments, item, "my-app");

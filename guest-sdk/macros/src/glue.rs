@@ -19,20 +19,23 @@ mod convert;
 mod crossing;
 mod hooks;
 mod methods;
+mod web;
 
 use crossing::Crossing;
 
 /// The private module of the class.
 pub(crate) fn module(class: &Class, module: &Ident, namespace: &str) -> TokenStream {
     let glue = Glue { class, crossing: Crossing::new(class) };
-    let bindings = glue.bindings(namespace);
-    let interface = glue.interface(namespace);
-    let guest = if class.form == Form::Main { quote!(Guest) } else { quote!(bindings::Guest) };
+    // A handler by itself is in none.
+    let has_interface = class.has_interface();
+    let bindings = has_interface.then(|| glue.bindings(namespace));
+    let interface = has_interface.then(|| glue.interface(namespace));
+    let guest = has_interface.then(|| glue.guest());
+    let export = has_interface.then(|| quote!(export!(__Class);));
     let statics = glue.statics();
-    let hooks = [glue.build(), glue.enter(), glue.exit()];
-    let methods = class.methods().map(|method| glue.method(method));
+    let handlers = class.handlers().map(|handler| glue.handler(handler));
     let conversions = glue.crossing.converted().map(|definition| glue.crossing.conversions(definition));
-    let manifest = manifest(class);
+    let manifest = (class.form != Form::Handler).then(|| manifest(class));
     let handle = handle::module(class);
     quote! {
         #[doc(hidden)]
@@ -51,14 +54,13 @@ pub(crate) fn module(class: &Class, module: &Ident, namespace: &str) -> TokenStr
 
             struct __Class;
 
-            impl #guest for __Class {
-                #(#hooks)*
-                #(#methods)*
-            }
+            #guest
 
             #(#conversions)*
 
-            export!(__Class);
+            #export
+
+            #(#handlers)*
 
             #manifest
 
@@ -74,6 +76,19 @@ struct Glue<'a> {
 }
 
 impl Glue<'_> {
+    /// What the host calls for hooks and methods.
+    fn guest(&self) -> TokenStream {
+        let guest = if self.class.form == Form::Main { quote!(Guest) } else { quote!(bindings::Guest) };
+        let hooks = [self.build(), self.enter(), self.exit()];
+        let methods = self.class.methods().map(|method| self.method(method));
+        quote! {
+            impl #guest for __Class {
+                #(#hooks)*
+                #(#methods)*
+            }
+        }
+    }
+
     /// The bindings, in which the user's types stand where they can.
     fn bindings(&self, namespace: &str) -> TokenStream {
         let text = raw("r", &wit::document(self.class, namespace));

@@ -34,7 +34,7 @@ pub(crate) fn module(class: &Class) -> Option<TokenStream> {
     let items = match class.form {
         Form::Module => parameters(class),
         Form::Function => class.methods().map(|method| function(class, method)).collect(),
-        Form::Main => return None,
+        Form::Main | Form::Handler => return None,
     };
     let arguments = class.methods().filter_map(|method| arguments(class, method));
     Some(quote!(pub mod handle { #items #(#arguments)* }))

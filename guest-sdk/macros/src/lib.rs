@@ -52,6 +52,13 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::main(arguments.into(), item, &expand::namespace()).into()
 }
 
+#[expect(missing_docs, reason = "`wasmhost-guest` documents what it re-exports, with examples that need it")]
+#[proc_macro_attribute]
+pub fn web(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as Item);
+    expand::web(arguments.into(), item).into()
+}
+
 /// Makes a struct or enum a type of values: see the trait.
 #[proc_macro_derive(Value)]
 pub fn value(item: TokenStream) -> TokenStream {
@@ -64,6 +71,14 @@ pub fn value(item: TokenStream) -> TokenStream {
 pub fn bindings(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as bindings::Input);
     bindings::bindings(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Makes bindings of a web handler from a file of WIT: for `wasmhost-guest` itself.
+#[doc(hidden)]
+#[proc_macro]
+pub fn handler(input: TokenStream) -> TokenStream {
+    let file = parse_macro_input!(input as LitStr);
+    bindings::handler(&file).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 /// Makes bindings from a file of WIT: for `wasmhost-guest` itself.

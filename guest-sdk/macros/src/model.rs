@@ -26,6 +26,8 @@ pub(crate) enum Form {
     Function,
     /// The entrypoint: no class, but like one with one method, exported at the root.
     Main,
+    /// A web handler by itself: no class, and nothing but the handler.
+    Handler,
 }
 
 /// A name as it was written and as WIT spells it.
@@ -67,6 +69,8 @@ pub(crate) enum Role {
     BuildAndEnter,
     Exit,
     Method(Option<Route>),
+    /// `#[web]`: answers the requests that no route does.
+    Handler,
 }
 
 /// How a function takes its state.
@@ -265,6 +269,16 @@ impl Class {
 
     pub(crate) fn methods(&self) -> impl Iterator<Item = &Function> {
         self.functions.iter().filter(|function| matches!(function.role, Role::Method(_)))
+    }
+
+    /// The `#[web]` functions, of which there is one at most.
+    pub(crate) fn handlers(&self) -> impl Iterator<Item = &Function> {
+        self.functions.iter().filter(|function| matches!(function.role, Role::Handler))
+    }
+
+    /// Whether it has hooks or methods, which are what its interface is made of.
+    pub(crate) fn has_interface(&self) -> bool {
+        self.has_enter() || self.functions.iter().any(|function| !matches!(function.role, Role::Handler))
     }
 
     /// The `#[enter]` function that returns the state.

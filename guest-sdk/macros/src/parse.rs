@@ -14,12 +14,14 @@ mod attributes;
 mod default;
 mod definitions;
 mod function;
+mod handler;
 mod misspelled;
 mod route;
 mod settings;
 mod types;
 
 use attributes::Marks;
+pub(crate) use attributes::takes_no_route;
 pub(crate) use definitions::{has_empty, has_no_generics, has_nothing};
 use function::Around;
 use misspelled::Imports;
@@ -121,6 +123,24 @@ pub(crate) fn main(arguments: TokenStream, item: &mut ItemFn, problems: &mut Pro
     let name = function.name.clone();
     let (docs, types) = (String::new(), Vec::new());
     Some(Class { form: Form::Main, name, docs, settings, state: None, types, functions: vec![function] })
+}
+
+/// Reads a `#[web]` function that stands by itself.
+pub(crate) fn web(item: &mut ItemFn, problems: &mut Problems) -> Option<Class> {
+    if let Some(attribute) = Marks::find(&item.attrs) {
+        problems.on(attribute, "a web handler by itself is neither a hook nor a method; write a `#[class]` module");
+    }
+    let mut unheard = Problems::default();
+    Marks::take(&mut item.attrs, &mut unheard);
+    if let Some(receiver) = item.sig.receiver() {
+        let message = "a web handler by itself has no state to take; write a `#[class]` module, with `#[web]` in it";
+        problems.on(receiver, message);
+        return None;
+    }
+    let function = alone(Role::Handler, item, problems);
+    let name = function.name.clone();
+    let (docs, types, settings) = (String::new(), Vec::new(), Vec::new());
+    Some(Class { form: Form::Handler, name, docs, settings, state: None, types, functions: vec![function] })
 }
 
 /// Reads a function that stands by itself.

@@ -11,7 +11,7 @@ pub(super) fn check(class: &Class, problems: &mut Problems) {
             Role::Build => build(function, problems),
             Role::BuildAndEnter => stacked(function, problems),
             Role::Exit => takes_nothing(function, "#[exit]", problems),
-            Role::Enter | Role::Method(_) => {}
+            Role::Enter | Role::Method(_) | Role::Handler => {}
         }
     }
     constructors(class, problems);

@@ -19,13 +19,14 @@ pub(crate) struct Marks {
     exit: Option<Attribute>,
     method: Option<Attribute>,
     route: Option<Route>,
+    web: Option<Attribute>,
 }
 
 impl Marks {
     /// The first of the attributes that is ours.
     pub(crate) fn find(attributes: &[Attribute]) -> Option<&Attribute> {
         attributes.iter().find(|attribute| {
-            let known = ["build", "enter", "exit", "method", "function", "class"];
+            let known = ["build", "enter", "exit", "method", "function", "class", "web"];
             our_name(attribute)
                 .is_some_and(|name| known.contains(&&*name) || VERBS.iter().any(|(verb, _)| *verb == name))
         })
@@ -54,6 +55,7 @@ impl Marks {
             "enter" => &mut self.enter,
             "exit" => &mut self.exit,
             "method" => &mut self.method,
+            "web" => &mut self.web,
             "main" | "function" => {
                 let message = format!("`#[{name}]` stands outside of classes; move the function beside the module");
                 problems.on(attribute, message);
@@ -66,7 +68,9 @@ impl Marks {
             }
             _ => return false,
         };
-        if !matches!(attribute.meta, Meta::Path(_)) {
+        if name == "web" {
+            takes_no_route(attribute, problems);
+        } else if !matches!(attribute.meta, Meta::Path(_)) {
             problems.on(attribute, format!("`#[{name}]` takes nothing; settings belong to `#[class(…)]`"));
         }
         *mark = Some(attribute.clone());
@@ -78,6 +82,18 @@ impl Marks {
         let mut refuse = |attribute: &Attribute, what: &str| {
             problems.on(attribute, format!("a function is {what}; write two functions"));
         };
+        if let Some(web) = self.web {
+            if self.build.is_some() || self.enter.is_some() || self.exit.is_some() {
+                refuse(&web, "a hook or a web handler");
+            } else if self.route.is_some() {
+                let message = "a function answers a route, or as `#[web]` all requests that no route does; write two \
+                               functions";
+                problems.on(&web, message);
+            } else if self.method.is_some() {
+                refuse(&web, "a method or a web handler");
+            }
+            return Some(Role::Handler);
+        }
         match (self.build, self.enter, self.exit, self.method) {
             (None, None, None, None) => None,
             (None, None, None, Some(_)) => Some(Role::Method(self.route)),
@@ -95,6 +111,18 @@ impl Marks {
             }
         }
     }
+}
+
+/// A web handler is told no path: that would be a route.
+pub(crate) fn takes_no_route(attribute: &Attribute, problems: &mut Problems) {
+    if matches!(attribute.meta, Meta::Path(_)) {
+        return;
+    }
+    let written = attribute.parse_args::<LitStr>().map(|text| text.value()).unwrap_or_default();
+    let verb = VERBS.iter().find(|(_, verb)| written.strip_prefix(verb).is_some_and(|rest| rest.starts_with(' ')));
+    let route = verb.map(|(name, verb)| format!("#[{name}(\"{}\")]", written[verb.len()..].trim()));
+    let route = route.unwrap_or_else(|| "#[get(\"/users/{id}\")]".to_owned());
+    problems.on(attribute, format!("`#[web]` takes nothing: it answers all that no route does; a route is `{route}`"));
 }
 
 fn our_name(attribute: &Attribute) -> Option<String> {

@@ -46,15 +46,24 @@ impl Around<'_> {
                 problems.at(span, format!("a function that the host calls is not `{word}`"));
             }
         }
+        let is_handler = matches!(role, Role::Handler);
+        if is_handler {
+            self.request(signature, problems);
+        }
         let mut receiver = None;
         let mut parameters = Vec::new();
         for (at, input) in signature.inputs.iter_mut().enumerate() {
             match input {
                 FnArg::Receiver(written) => receiver = read_receiver(written, problems),
+                FnArg::Typed(_) if is_handler => {}
                 FnArg::Typed(written) => parameters.extend(self.parameter(at, written, problems)),
             }
         }
-        let returns = self.returns(&role, &signature.output, signature.ident.span(), problems);
+        let returns = if is_handler {
+            Self::response(signature, problems)
+        } else {
+            self.returns(&role, &signature.output, signature.ident.span(), problems)
+        };
         Function {
             name: names::name(&signature.ident, problems),
             docs: docs(attributes),
@@ -123,7 +132,7 @@ impl Around<'_> {
             _ if is_unit(ok) => Returned::Nothing,
             _ if is_state => Returned::State,
             Role::Build => Returned::Kept(Box::new(ok.clone())),
-            Role::Method(_) => Returned::Value(self.types.read(ok, problems).unwrap_or(Type::UNKNOWN)),
+            Role::Method(_) | Role::Handler => Returned::Value(self.types.read(ok, problems).unwrap_or(Type::UNKNOWN)),
             Role::Enter | Role::BuildAndEnter => {
                 problems.on(ok, format!("an `#[enter]` function returns nothing or `Self`, not `{}`", spelled(ok)));
                 Returned::Nothing
@@ -155,7 +164,7 @@ impl Around<'_> {
 }
 
 /// `Result<T>` and `Result<T, E>`, under whatever path.
-fn result(ty: &syn::Type) -> Option<(&syn::Type, Option<&syn::Type>)> {
+pub(super) fn result(ty: &syn::Type) -> Option<(&syn::Type, Option<&syn::Type>)> {
     let syn::Type::Path(path) = ty else { return None };
     let last = path.path.segments.last().filter(|last| last.ident == "Result")?;
     match type_arguments(last).as_slice() {
