@@ -312,6 +312,55 @@ async fn a_guest_may_go_on_after_its_answer_and_no_longer_than_a_second_for_nobo
     assert_eq!(get(&front, "/count").await.ok(), "1", "that instance is gone");
 }
 
+#[tokio::test]
+async fn requests_share_an_instance_where_the_class_says_so() {
+    let (_host, app, front) = serve("http-async", "reuse = true\nconcurrency = 4").await;
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        let (sender, body) = upload();
+        sender.send(Frame::data(Bytes::from_static(b"a piece"))).unwrap();
+        let mut answer = call(&front, post("/echo", body)).await;
+        let frame = tokio::time::timeout(SOON, answer.body_mut().frame()).await.unwrap().unwrap().unwrap();
+        assert_eq!(frame.into_data().unwrap(), "a piece");
+        open.push((sender, answer));
+    }
+    let starts = |app: &App| app.pools().iter().map(|pool| pool.starts).sum::<u64>();
+    assert_eq!(starts(&app), 1, "all four are in one instance");
+    assert_eq!(get(&front, "/count").await.ok(), "1", "the fifth is in another");
+    // One that nobody reads any more gives its slot back, and takes nobody along.
+    drop(open.pop());
+    wait_until(|| app.pools().iter().all(|pool| pool.instances.busy == 1)).await;
+    for (sender, answer) in open {
+        drop(sender);
+        assert_eq!(read(answer).await.ok(), "");
+    }
+    wait_until(|| app.pools().iter().all(|pool| pool.instances.busy == 0)).await;
+    assert_eq!(starts(&app), 2);
+}
+
+#[tokio::test]
+async fn a_trap_in_a_shared_instance_cuts_all_answers_and_a_timeout_its_own() {
+    let (_host, app, front) = serve("http-async", "reuse = true\nconcurrency = 4\ntimeout = \"300ms\"").await;
+    let (sender, body) = upload();
+    sender.send(Frame::data(Bytes::from_static(b"a piece"))).unwrap();
+    let beside = call(&front, post("/echo", body)).await;
+    let trapped = get(&front, "/die/trap/after").await;
+    assert!(!trapped.is_whole || trapped.status == 500, "{trapped:?}");
+    assert!(!read(beside).await.is_whole);
+    assert_eq!(get(&front, "/count").await.ok(), "1");
+    let late = get(&front, "/die/sleep/after").await;
+    assert!(late.status == 200 && !late.is_whole, "{late:?}");
+    assert_eq!(get(&front, "/die/sleep/before").await.status, 504);
+    assert_eq!(get(&front, "/whole").await.ok(), "");
+    wait_until(|| app.pools().iter().all(|pool| pool.waiting == 0)).await;
+}
+
+#[tokio::test]
+async fn requests_do_not_share_an_instance_of_wasi_0_2() {
+    let error = TestHost::new().app("http", "[class.http]\nconcurrency = 2").await.unwrap_err();
+    assert!(error.to_string().contains("of WASI 0.3, and this class has one of 0.2"), "{error}");
+}
+
 /// Looks until something is so, as long as it may take.
 async fn wait_until(is_so: impl Fn() -> bool) {
     let looking = async {

@@ -10,7 +10,7 @@ use http::header::HOST;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
 use tokio::sync::oneshot;
-use wasmtime::component::{Accessor, Component, ComponentExportIndex, Resource, TypedFunc};
+use wasmtime::component::{Accessor, Component, ComponentExportIndex, GuestTaskId, Resource, TypedFunc};
 use wasmtime_wasi_http::p2::bindings::http::types as p2;
 use wasmtime_wasi_http::p3::bindings::http::types as p3;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView as _};
@@ -21,7 +21,7 @@ use crate::lifecycle::{Outcome, Step};
 use crate::state::{Frame, State};
 
 /// How a handler is named in errors: its function in both versions.
-const HANDLE: &str = "`handle`";
+pub(super) const HANDLE: &str = "`handle`";
 
 /// A handler, found in the component that instances are made of.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +38,7 @@ pub(super) enum Handler {
 }
 
 type P2 = TypedFunc<(Resource<p2::IncomingRequest>, Resource<p2::ResponseOutparam>), ()>;
-type P3 = TypedFunc<(Resource<p3::Request>,), (std::result::Result<Resource<p3::Response>, p3::ErrorCode>,)>;
+pub(super) type P3 = TypedFunc<(Resource<p3::Request>,), (std::result::Result<Resource<p3::Response>, p3::ErrorCode>,)>;
 
 /// How the body of a request fared.
 type Sent = Pin<Box<dyn Future<Output = std::result::Result<(), wasmtime_wasi_http::Error>> + Send>>;
@@ -117,7 +117,7 @@ impl Live {
         handled
     }
 
-    fn handler(&mut self) -> Result<Handler> {
+    pub(super) fn handler(&mut self) -> Result<Handler> {
         if let Some(handler) = self.handler {
             return Ok(handler);
         }
@@ -140,6 +140,21 @@ async fn serve(
     request: Request<WasiBody>,
     head: oneshot::Sender<Head>,
 ) -> wasmtime::Result<()> {
+    let (answer, _) = answer(accessor, handle, request, None).await?;
+    // Whoever asked may be gone.
+    drop(head.send(answer));
+    poll_fn(|context| accessor.poll_no_interesting_tasks(context)).await;
+    Ok(())
+}
+
+/// Calls a handler of WASI 0.3, which goes on with the body after it has given its answer. `frame` is noted under its task,
+/// where several share the store: [`end_task`](crate::state::Calls::end_task) takes it from there.
+pub(super) async fn answer(
+    accessor: &Accessor<State>,
+    handle: P3,
+    request: Request<WasiBody>,
+    frame: Option<Frame>,
+) -> wasmtime::Result<(Head, GuestTaskId)> {
     let (call, sent) = accessor.with(|mut access| {
         let request = with_authority(request);
         let view = access.data_mut().http();
@@ -147,10 +162,15 @@ async fn serve(
         // Boxed, for its own type would keep the store borrowed.
         let sent: Sent = Box::pin(sent);
         let request = view.table.push(request)?;
-        Ok::<_, wasmtime::Error>((handle.start_call_concurrent(&mut access, (request,))?, sent))
+        let call = handle.start_call_concurrent(&mut access, (request,))?;
+        if let Some(frame) = frame {
+            access.data_mut().calls.begin_task(call.task(), frame);
+        }
+        Ok::<_, wasmtime::Error>((call, sent))
     })?;
+    let task = call.task();
     let (answer,) = handle.finish_call_concurrent(accessor, call).await?;
-    let answer = match answer {
+    let head = match answer {
         Err(code) => Err(format!("{code:?}")),
         Ok(response) => Ok(accessor.with(|mut access| {
             let response = access.data_mut().http().table.delete(response)?;
@@ -158,10 +178,7 @@ async fn serve(
             Ok::<_, wasmtime::Error>(Answered { response, marks_end: false })
         })?),
     };
-    // Whoever asked may be gone.
-    drop(head.send(answer));
-    poll_fn(|context| accessor.poll_no_interesting_tasks(context)).await;
-    Ok(())
+    Ok((head, task))
 }
 
 /// The request with its target whole, as WASI 0.3 reads scheme and authority from there alone.

@@ -9,6 +9,9 @@
 //! answered at once, and the guest's task keeps its slot until it ends. When nobody is left who waits for an answer, the
 //! store is dropped. Only a trap fails all calls. What must not be known here: who hands out slots.
 
+#[cfg(feature = "http")]
+mod handler;
+
 use std::fmt;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -43,6 +46,8 @@ pub(crate) struct SharedLive {
 struct Inside {
     blueprint: Arc<Blueprint>,
     callees: Box<[Callee]>,
+    #[cfg(feature = "http")]
+    handler: Option<super::handler::P3>,
     is_sound: AtomicBool,
     /// Why all calls failed; set before their replies are dropped.
     failure: OnceLock<Error>,
@@ -56,6 +61,8 @@ struct Inside {
 
 enum Command {
     Call(Call),
+    #[cfg(feature = "http")]
+    Handle(Box<handler::Asked>),
     Exit(oneshot::Sender<Result<()>>),
 }
 
@@ -112,12 +119,16 @@ impl Live {
     ///
     /// `internal` when a method is not in the instance after all.
     pub(crate) fn share(mut self) -> Result<(SharedLive, impl Future<Output = ()> + Send + 'static)> {
+        #[cfg(feature = "http")]
+        let handler = handler::of(&mut self)?;
         let Self { store, instance, blueprint, .. } = &mut self;
         let callees = blueprint.methods.iter().map(|method| super::callee(store, instance, method));
         let callees = callees.collect::<Result<_>>()?;
         let inside = Arc::new(Inside {
             blueprint: self.blueprint.clone(),
             callees,
+            #[cfg(feature = "http")]
+            handler,
             is_sound: AtomicBool::new(true),
             failure: OnceLock::new(),
             image_bytes: self.image_bytes,
@@ -314,6 +325,11 @@ async fn serve(
                     inside.running.fetch_add(1, Ordering::AcqRel);
                     accessor.spawn(CallTask { call, inside: inside.clone() })?;
                 }
+                #[cfg(feature = "http")]
+                Some(Command::Handle(asked)) => if let Some(handle) = inside.handler {
+                    inside.running.fetch_add(1, Ordering::AcqRel);
+                    accessor.spawn(handler::HandleTask { asked, handle, inside: inside.clone() })?;
+                },
                 Some(Command::Exit(reply)) => return Ok(Left::Exit(reply)),
                 None => return Ok(Left::Dropped),
             },

@@ -91,7 +91,10 @@ impl Class {
             let ended = ended;
             let outcome = match lease.guest() {
                 Guest::Exclusive(live) => live.handle(request, head, frame).await,
-                Guest::Shared(_) => Err(Error::internal("a web handler in an instance that calls share")),
+                Guest::Shared(shared) => {
+                    let shared = shared.clone();
+                    shared.handle(request, head, Box::new(lease), frame).await
+                }
             };
             match &outcome {
                 // Whoever reads the answer may be gone.

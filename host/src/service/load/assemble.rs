@@ -247,7 +247,8 @@ impl Shared<'_> {
         parameters: &Signature,
     ) -> Result<Pools<ClassKeeper>> {
         let plan = prepared.plan.clone();
-        if settings.concurrency > 1 && !plan.methods.iter().any(|method| method.is_async) {
+        let has_async = plan.methods.iter().any(|method| method.is_async);
+        if settings.concurrency > 1 && !has_async && plan.handler.is_none() {
             return Err(Error::bad_request(format!(
                 "`class.{class}.concurrency` = {}: calls share an instance only where methods are `async func`, and this \
                  class has none",
@@ -255,10 +256,10 @@ impl Shared<'_> {
             ))
             .with_limit("concurrency", "1"));
         }
-        if settings.concurrency > 1 && plan.handler.is_some() {
+        if settings.concurrency > 1 && plan.handler.as_ref().is_some_and(|handler| !handler.is_p3()) {
             return Err(Error::bad_request(format!(
-                "`class.{class}.concurrency` = {}: a web handler has its instance for itself while it answers, in this \
-                 version, and this class has one",
+                "`class.{class}.concurrency` = {}: requests share an instance only where its web handler is of WASI 0.3, \
+                 and this class has one of 0.2",
                 settings.concurrency
             ))
             .with_limit("concurrency", "1"));
