@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use wasmhost::{App, ErrorKind};
-use wasmhost_tests::{TestHost, root, run, wasmhost, wasmhost_command};
+use wasmhost_tests::{Server, TestHost, root, run, wasmhost, wasmhost_command};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +30,8 @@ struct Component {
     #[serde(default)]
     missing: BTreeSet<String>,
     handler: Option<String>,
+    #[serde(default)]
+    answers: BTreeMap<String, String>,
     entrypoint: Option<String>,
     #[serde(default)]
     run: Vec<Run>,
@@ -155,6 +157,21 @@ fn what_others_wrote_is_inspected_as_it_is() {
         let text = wasmhost(&["inspect", file]).ok();
         let offers_nothing = component.class.is_empty() && component.entrypoint.is_none();
         assert_eq!(text.contains("Nothing in it can be called"), offers_nothing, "{text}");
+    }
+}
+
+#[test]
+fn web_handlers_of_others_are_served_at_the_root_without_a_manifest() {
+    for component in components().iter().filter(|component| component.missing.is_empty()) {
+        assert_eq!(component.handler.is_some(), !component.answers.is_empty(), "{}: answers", component.package);
+        if component.handler.is_none() {
+            continue;
+        }
+        let server = Server::ready([component.path()]);
+        for (path, end) in &component.answers {
+            let answer = server.get(path);
+            assert!(answer.ends_with(end), "{}, `{path}`: {answer}", component.package);
+        }
     }
 }
 

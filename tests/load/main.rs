@@ -9,6 +9,7 @@
 
 mod client;
 mod concurrency;
+mod disconnects;
 mod flood;
 mod herd;
 mod hostile;
@@ -17,6 +18,7 @@ mod kills;
 mod server;
 mod sigterm;
 mod spinners;
+mod streams;
 mod tuples;
 
 use std::fmt::Display;
