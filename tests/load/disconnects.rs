@@ -44,7 +44,7 @@ async fn leave(server: &Server, random: &mut Random, clients: usize) {
     for _ in 0..clients / AT_ONCE {
         let mut leaving = tokio::task::JoinSet::new();
         for _ in 0..AT_ONCE {
-            let class = ["p2/p2", "p3/p3", "shared/shared"][random.below(3) as usize];
+            let class = ["p2/p2", "p3/p3", "shared/shared"][place(random, 3)];
             let request = match random.below(3) {
                 0 => format!(
                     "POST /{class}/echo HTTP/1.1\r\nhost: a\r\ncontent-length: 65536\r\n\r\n{}",
@@ -58,10 +58,10 @@ async fn leave(server: &Server, random: &mut Random, clients: usize) {
             // Half of them leave somewhere in the head, the others somewhere after it.
             let head = request.find("\r\n\r\n").unwrap() + 4;
             let sent = match random.below(2) {
-                0 => random.below(head as u64) as usize,
-                _ => head + random.below((request.len() - head + 1) as u64) as usize,
+                0 => place(random, head),
+                _ => head + place(random, request.len() - head + 1),
             };
-            let read = random.below(70_000) as usize;
+            let read = place(random, 70_000);
             let address = server.process.address();
             leaving.spawn(async move {
                 let mut stream = TcpStream::connect(address).await.unwrap();
@@ -76,4 +76,9 @@ async fn leave(server: &Server, random: &mut Random, clients: usize) {
             left.unwrap();
         }
     }
+}
+
+/// A place below `limit`.
+fn place(random: &mut Random, limit: usize) -> usize {
+    usize::try_from(random.below(limit as u64)).unwrap()
 }

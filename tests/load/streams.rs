@@ -45,7 +45,7 @@ async fn echo(server: &Server, bytes: usize) -> u64 {
     let head = format!("POST /app/app/echo HTTP/1.1\r\nhost: a\r\ncontent-length: {bytes}\r\n\r\n");
     let sending = async {
         to.write_all(head.as_bytes()).await.unwrap();
-        let piece: Vec<u8> = (0..MIB).map(|at| pattern(at)).collect();
+        let piece: Vec<u8> = (0..MIB).map(pattern).collect();
         for _ in 0..bytes / MIB {
             to.write_all(&piece).await.unwrap();
         }
