@@ -154,13 +154,16 @@ mod tests {
         };
         let string = || Value::Val(Val::String("é".into()));
         let (json, plain) = ("application/json".to_owned(), "text/plain; charset=utf-8".to_owned());
-        assert_eq!(of(Value::unit(), &Shape::Unit, false), (204, String::new(), "Body(None)".into()));
-        assert_eq!(of(string(), &Shape::String, false), (200, plain, r#"Body(Some(b"\xc3\xa9"))"#.into()));
-        assert_eq!(of(string(), &Shape::String, true), (200, json.clone(), r#"Body(Some(b"\"\xc3\xa9\""))"#.into()));
+        assert_eq!(of(Value::unit(), &Shape::Unit, false), (204, String::new(), "Body(Own(None))".into()));
+        assert_eq!(of(string(), &Shape::String, false), (200, plain, r#"Body(Own(Some(b"\xc3\xa9")))"#.into()));
+        assert_eq!(
+            of(string(), &Shape::String, true),
+            (200, json.clone(), r#"Body(Own(Some(b"\"\xc3\xa9\"")))"#.into())
+        );
         let none = Value::Val(Val::Option(None));
         assert_eq!(
             of(none, &Shape::Option(Box::new(Shape::String)), false),
-            (200, json, r#"Body(Some(b"null"))"#.into())
+            (200, json, r#"Body(Own(Some(b"null")))"#.into())
         );
     }
 }
