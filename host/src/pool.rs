@@ -245,7 +245,8 @@ impl<K: Keeper> Pools<K> {
         match self.map.entry(Key::from(key)) {
             dashmap::Entry::Occupied(pool) => Ok(pool.get().clone()),
             dashmap::Entry::Vacant(vacant) => {
-                app.admit_tuple(now())?;
+                // A class without parameters has one pool, however often it runs empty and comes back.
+                app.admit_tuple(now(), !key.is_empty())?;
                 let pool = Arc::new(Pool::new(self.shared.clone(), vacant.key().clone(), parameters(), &self.map));
                 Ok(vacant.insert(pool).clone())
             }

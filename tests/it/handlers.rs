@@ -216,6 +216,19 @@ async fn instances_are_used_again_by_who_asks_for_it() {
 }
 
 #[tokio::test]
+async fn fresh_instances_are_no_new_sets_of_parameters() {
+    let host = TestHost::with(|builder| builder.tuple_rate(1, 1));
+    let app = host.app("http", "").await.unwrap();
+    host.host.publish(&app);
+    let front = host.host.web_service().root("http");
+    for _ in 0..20 {
+        assert_eq!(get(&front, "/count").await.ok(), "1");
+        // Its pool is empty again, and gone.
+        wait_until(|| app.pools().is_empty()).await;
+    }
+}
+
+#[tokio::test]
 async fn parameters_in_the_query_choose_the_pool_and_routes_come_before_the_handler() {
     let host = TestHost::new();
     let app = host.app("site", "[class.site.method.hits]\nweb = \"GET /hits\"").await.unwrap();

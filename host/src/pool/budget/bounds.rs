@@ -148,12 +148,13 @@ impl AppBudget {
         .with_limit("max-queued-calls", max.to_string()))
     }
 
-    /// Counts a new pool; [`forget_tuple`](Self::forget_tuple) gives it back.
+    /// Counts a new pool; [`forget_tuple`](Self::forget_tuple) gives it back. `is_one_of_many` is whether callers choose it by
+    /// parameters: then the rate at which there are new ones is bounded.
     ///
     /// # Errors
     ///
     /// `overloaded` when the app has as many as it may, or made too many of late.
-    pub(in crate::pool) fn admit_tuple(&self, now: Instant) -> Result<()> {
+    pub(in crate::pool) fn admit_tuple(&self, now: Instant, is_one_of_many: bool) -> Result<()> {
         let PoolLimits { max_tuples, tuples_per_second, .. } = self.host.limits;
         if self.tuples.fetch_add(1, Ordering::Relaxed) >= max_tuples {
             self.forget_tuple();
@@ -161,6 +162,9 @@ impl AppBudget {
                 "this app has pools for {max_tuples} different sets of parameters; the setting is `max-tuples`"
             );
             return Err(overloaded(message, Duration::from_secs(1)).with_limit("max-tuples", max_tuples.to_string()));
+        }
+        if !is_one_of_many {
+            return Ok(());
         }
         lock(&self.bucket).take(now).map_err(|wait| {
             self.forget_tuple();
