@@ -16,7 +16,7 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, Strategy};
 use crate::config::HostConfig;
 use crate::error::{Error, Result};
 
-pub(crate) use ticker::Ticker;
+pub(crate) use ticker::{Ticker, Ticking};
 
 /// Which engine a component runs on; part of the key of its compiled form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -13,19 +13,20 @@
 mod handler;
 
 use std::fmt;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use wasmtime::component::{Accessor, AccessorTask};
 
 use super::failure::{self, Attempt};
 use super::typed::{Callee, Prepared};
 use super::{Blueprint, Live, Span, WAITING_GRACE, unwrap};
 use crate::component::Function;
+use crate::engine::Ticking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::state::{Frame, State};
 use crate::values::Value;
@@ -178,22 +179,35 @@ impl SharedLive {
         // If nobody is there to take it, the command comes back and is dropped, and says so as its answer.
         let frame = Frame { deadline: frame.deadline.into_iter().chain(deadline).min(), ..frame };
         drop(self.commands.send(Command::Call(Call { method, deadline, frame, begins })));
-        let over = async {
-            match deadline.and_then(|deadline| deadline.checked_add(WAITING_GRACE)) {
-                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-                None => std::future::pending().await,
-            }
-        };
+        match self.awaited(answer, deadline, (&span, &format!("`{}`", function.name)), retire).await {
+            Ok(Some(called)) => called,
+            Ok(None) => Called::Ended(Err(self.inside.failed())),
+            Err(error) => Called::Ended(Err(error)),
+        }
+    }
+
+    /// Waits for what a call in the instance came to; `None` if it went with the instance.
+    ///
+    /// # Errors
+    ///
+    /// Why it is no longer waited for.
+    async fn awaited<T>(
+        &self,
+        answer: oneshot::Receiver<T>,
+        deadline: Option<Instant>,
+        (span, what): (&Span, &str),
+        retire: Box<dyn FnOnce() + Send>,
+    ) -> Result<Option<T>> {
         let attempt = tokio::select! {
             biased;
-            answer = answer => return answer.unwrap_or_else(|_| Called::Ended(Err(self.inside.failed()))),
-            () = blueprint.stop.cancelled() => Attempt::Stopped,
+            answer = answer => return Ok(answer.ok()),
+            () = self.inside.blueprint.stop.cancelled() => Attempt::Stopped,
             // Polled here too: a guest that does not yield the store keeps the driver from its timers.
-            () = over => Attempt::TimedOut,
+            () = until(deadline.and_then(|deadline| deadline.checked_add(WAITING_GRACE))) => Attempt::TimedOut,
         };
         // Whatever holds up the driver, it will not answer the next caller in time either.
         retire();
-        Called::Ended(Err(failure::of_waiting(attempt, &format!("`{}`", function.name), &span)))
+        Err(failure::of_waiting(attempt, what, span))
     }
 
     /// Whether the instance can take calls.
@@ -353,62 +367,103 @@ impl AccessorTask<State> for CallTask {
         let Self { mut call, inside } = self;
         let (method, deadline) = (call.method, call.deadline);
         let Some(Begins { arguments, reply, slot }) = call.begins.take() else { return Ok(()) };
-        // Dropped with this task, however it ends: then what the call made of others ends as well.
+        let function: &Function = &inside.blueprint.methods[method];
+        let mut task = GuestTask::begin(accessor, &inside, slot);
+        let frame = task.frame(std::mem::take(&mut call.frame));
+        let guest = pin!(inside.callees[method].call_concurrent(accessor, arguments, &function.result, frame));
+        let overdue = |error| Called::Ended(Err(error));
+        let (returned, caller) =
+            task.attend(guest, (reply, deadline, &format!("`{}`", function.name)), overdue).await?;
+        task.end(accessor, caller.is_none());
+        if let Some(reply) = caller {
+            drop(reply.send(Called::Ended(unwrap(function, returned))));
+        }
+        Ok(())
+    }
+}
+
+/// A guest's task in the store, whatever it is: from its beginning it has a slot, and somebody who waits for it.
+struct GuestTask<'a> {
+    inside: &'a Inside,
+    slot: Box<dyn CallSlot>,
+    /// Cancelled when nobody waits any more, and when this is dropped: then what the guest made of others for it ends as well.
+    gone: CancellationToken,
+    _gone: DropGuard,
+    _ticking: Ticking<'a>,
+}
+
+impl<'a> GuestTask<'a> {
+    fn begin(accessor: &Accessor<State>, inside: &'a Inside, slot: Box<dyn CallSlot>) -> Self {
         let gone = CancellationToken::new();
         let _gone = gone.clone().drop_guard();
-        let frame = Frame { gone: Some(gone.clone()), is_shared: true, ..std::mem::take(&mut call.frame) };
-        let blueprint = &inside.blueprint;
-        let function: &Function = &blueprint.methods[method];
-        let _ticking = blueprint.ticker.guest_runs();
-        renew_ticks(accessor, blueprint);
-        let mut guest = pin!(inside.callees[method].call_concurrent(accessor, arguments, &function.result, frame));
-        let mut over = pin!(async {
-            match deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-                None => std::future::pending().await,
-            }
-        });
-        let mut caller = Some(reply);
+        let _ticking = inside.blueprint.ticker.guest_runs();
+        renew_ticks(accessor, &inside.blueprint);
+        Self { inside, slot, gone, _gone, _ticking }
+    }
+
+    /// The call as those see it that the guest makes.
+    fn frame(&self, frame: Frame) -> Frame {
+        Frame { gone: Some(self.gone.clone()), is_shared: true, ..frame }
+    }
+
+    /// Runs the guest to its end, and gives the caller back who still waits for it. One whose time is over is told so by
+    /// `overdue`, and the guest goes on.
+    async fn attend<T, R>(
+        &mut self,
+        mut guest: Pin<&mut impl Future<Output = wasmtime::Result<T>>>,
+        (caller, deadline, what): (oneshot::Sender<R>, Option<Instant>, &str),
+        overdue: impl Fn(Error) -> R,
+    ) -> wasmtime::Result<(T, Option<oneshot::Sender<R>>)> {
+        let mut over = pin!(until(deadline));
+        let mut caller = Some(caller);
         let mut is_overdue = false;
-        let returned = loop {
+        loop {
             let hung_up = async {
                 match &mut caller {
-                    Some(reply) => reply.closed().await,
+                    Some(caller) => caller.closed().await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 biased;
-                returned = &mut guest => break returned?,
+                ended = &mut guest => return Ok((ended?, caller)),
                 () = &mut over, if !is_overdue => {
                     is_overdue = true;
-                    slot.retirer()();
-                    if let Some(reply) = caller.take() {
-                        let span = Span::method(&blueprint.bounds);
-                        let error = failure::of_waiting(Attempt::TimedOut, &format!("`{}`", function.name), &span);
+                    self.slot.retirer()();
+                    if let Some(caller) = caller.take() {
+                        let span = Span::method(&self.inside.blueprint.bounds);
                         // Whoever went away need not know.
-                        drop(reply.send(Called::Ended(Err(error))));
-                        gone.cancel();
-                        inside.abandon();
+                        drop(caller.send(overdue(failure::of_waiting(Attempt::TimedOut, what, &span))));
+                        self.abandon();
                     }
                 }
                 () = hung_up => {
                     caller = None;
-                    gone.cancel();
-                    inside.abandon();
+                    self.abandon();
                 }
             }
-        };
-        renew_ticks(accessor, blueprint);
-        let used = accessor.with(|mut access| access.get().memory.used_bytes());
-        inside.grown_bytes.store(used.saturating_sub(inside.image_bytes), Ordering::Relaxed);
-        inside.end(caller.is_none());
-        // The slot first: whoever has the answer finds it free.
-        drop(slot);
-        if let Some(reply) = caller {
-            drop(reply.send(Called::Ended(unwrap(function, returned))));
         }
-        Ok(())
+    }
+
+    fn abandon(&self) {
+        self.gone.cancel();
+        self.inside.abandon();
+    }
+
+    /// The slot is free when this returns: whoever gets the answer finds it so.
+    fn end(self, accessor: &Accessor<State>, is_abandoned: bool) {
+        renew_ticks(accessor, &self.inside.blueprint);
+        let used = accessor.with(|mut access| access.get().memory.used_bytes());
+        self.inside.grown_bytes.store(used.saturating_sub(self.inside.image_bytes), Ordering::Relaxed);
+        self.inside.end(is_abandoned);
+    }
+}
+
+/// Waits for this moment, for ever where there is none.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
     }
 }
 

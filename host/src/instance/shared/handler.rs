@@ -13,13 +13,12 @@ use bytes::Bytes;
 use http::Request;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
 use wasmtime::component::{Accessor, AccessorTask};
 use wasmtime_wasi_http::{Error as WasiError, WasiBody};
 
+use super::super::Span;
 use super::super::handler::{self, HANDLE, P3};
-use super::super::{Span, WAITING_GRACE};
-use super::{Attempt, CallSlot, Command, Inside, SharedLive, failure, renew_ticks};
+use super::{CallSlot, Command, GuestTask, Inside, SharedLive};
 use crate::error::{Error, Result};
 use crate::instance::Head;
 use crate::state::{Frame as CallFrame, State};
@@ -57,21 +56,8 @@ impl SharedLive {
         let asked = Asked { request, head, done, slot, frame, deadline };
         // If nobody is there to take it, it is dropped with its sender.
         drop(self.commands.send(Command::Handle(Box::new(asked))));
-        let over = async {
-            match deadline.and_then(|deadline| deadline.checked_add(WAITING_GRACE)) {
-                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-                None => std::future::pending().await,
-            }
-        };
-        let attempt = tokio::select! {
-            biased;
-            done = is_done => return done.unwrap_or_else(|_| Err(self.inside.failed())),
-            () = blueprint.stop.cancelled() => Attempt::Stopped,
-            // Polled here too: a guest that does not yield the store keeps the driver from its timers.
-            () = over => Attempt::TimedOut,
-        };
-        retire();
-        Err(failure::of_waiting(attempt, HANDLE, &span))
+        let done = self.awaited(is_done, deadline, (&span, HANDLE), retire).await?;
+        done.unwrap_or_else(|| Err(self.inside.failed()))
     }
 }
 
@@ -86,16 +72,11 @@ impl AccessorTask<State> for HandleTask {
     async fn run(self, accessor: &Accessor<State>) -> wasmtime::Result<()> {
         let Self { asked, handle, inside } = self;
         let Asked { request, head, done, slot, frame, deadline } = *asked;
-        // Dropped with this task, however it ends: then what the guest made of others for it ends as well.
-        let gone = CancellationToken::new();
-        let _gone = gone.clone().drop_guard();
-        let frame = CallFrame { gone: Some(gone.clone()), is_shared: true, ..frame };
-        let blueprint = &inside.blueprint;
-        let _ticking = blueprint.ticker.guest_runs();
-        renew_ticks(accessor, blueprint);
+        let mut task = GuestTask::begin(accessor, &inside, slot);
+        let frame = task.frame(frame);
         let (tail, read) = oneshot::channel();
         let answering = async {
-            let (answer, task) = handler::answer(accessor, handle, request, Some(frame)).await?;
+            let (answer, number) = handler::answer(accessor, handle, request, Some(frame)).await?;
             let watched = |body| WasiBody::new(Watched { body, inside: inside.clone(), _tail: tail });
             let answer = answer.map(|mut answered| {
                 answered.response = answered.response.map(watched);
@@ -104,51 +85,11 @@ impl AccessorTask<State> for HandleTask {
             // Whoever asked may be gone. Either way its body is, once it was read or dropped, and nothing is ever sent.
             drop(head.send(answer));
             drop(read.await);
-            accessor.with(|mut access| access.get().calls.end_task(task));
+            accessor.with(|mut access| access.get().calls.end_task(number));
             Ok::<_, wasmtime::Error>(())
         };
-        let mut guest = pin!(answering);
-        let mut over = pin!(async {
-            match deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-                None => std::future::pending().await,
-            }
-        });
-        let mut caller = Some(done);
-        let mut is_overdue = false;
-        loop {
-            let hung_up = async {
-                match &mut caller {
-                    Some(done) => done.closed().await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                biased;
-                answered = &mut guest => break answered?,
-                () = &mut over, if !is_overdue => {
-                    is_overdue = true;
-                    slot.retirer()();
-                    if let Some(done) = caller.take() {
-                        let span = Span::method(&blueprint.bounds);
-                        drop(done.send(Err(failure::of_waiting(Attempt::TimedOut, HANDLE, &span))));
-                        gone.cancel();
-                        inside.abandon();
-                    }
-                }
-                () = hung_up => {
-                    caller = None;
-                    gone.cancel();
-                    inside.abandon();
-                }
-            }
-        }
-        renew_ticks(accessor, blueprint);
-        let used = accessor.with(|mut access| access.get().memory.used_bytes());
-        inside.grown_bytes.store(used.saturating_sub(inside.image_bytes), Ordering::Relaxed);
-        inside.end(caller.is_none());
-        // The slot first: whoever has the answer finds it free.
-        drop(slot);
+        let ((), caller) = task.attend(pin!(answering), (done, deadline, HANDLE), Err).await?;
+        task.end(accessor, caller.is_none());
         if let Some(done) = caller {
             drop(done.send(Ok(())));
         }
