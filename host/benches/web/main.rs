@@ -1,12 +1,15 @@
-//! `web`: what a request to a method costs beside the same answer straight from hyper, under load, in one run.
+//! `web`: what a request costs beside the same answer straight from hyper, and from wasmtime's own server, in one run.
 //!
 //! ```text
-//!  wrk ──▶ wasmhost serve examples/parameterized        the real program, all three query values given
-//!      ──▶ bare hyper: this program with `--bare`        its connection settings, runtime, headers and body
-//!      ──▶ node, `wasmtime serve`, where on PATH         for a sense of scale
+//!  wrk ──▶ bare hyper: this program with `--bare`        our connection settings, runtime, headers and body
+//!      ──▶ wasmhost: a method of examples/parameterized  the real program, all three query values given
+//!      ──▶ wasmhost: handlers of `wasi:http`             the guests `web` and `web-async`, kept and fresh
+//!      ──▶ `wasmtime serve` with the same guests         its instances used without limit, and as it does by itself
+//!      ──▶ node                                          for a sense of scale
 //! ```
-//! They take turns, so that a machine that slows down slows all; the figures are medians over the rounds.
-//! `cargo bench -p wasmhost --bench web`; under `cargo test` there is one short round, and none without wrk.
+//! All give the same answer. They take turns, so that a machine that slows down slows all; the figures are medians over
+//! the rounds, and those of ratios are medians of each round's. `cargo bench -p wasmhost --bench web`, with `wrk` and
+//! `wasmtime` on `PATH`; under `cargo test` there is one short round, and none without wrk.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what a bench has to say it prints")]
 
@@ -15,6 +18,7 @@ mod bare;
 mod servers;
 mod wrk;
 
+use std::fmt;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -30,11 +34,68 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 /// All three query values, at the root of the only app.
 const PATH: &str = "/?foo=hedgehog&bar=7&qux=override";
 
-/// Promised of a web method: CPU time per request, as a multiple of bare hyper's.
-const MAX_CPU_RATIO: f64 = 1.35;
+/// A server that takes part, by the name that it goes by in [`PROMISES`]; `None` if its program is not there.
+struct Entrant {
+    name: &'static str,
+    start: fn(&'static str, &Answer) -> Result<Option<Server>>,
+}
 
-/// Promised of a web method: requests per second, as a fraction of bare hyper's.
-const MIN_RATE_RATIO: f64 = 0.75;
+/// The method, which says what all others answer.
+const METHOD: &str = "method";
+
+const HYPER: &str = "bare hyper";
+
+const ENTRANTS: [Entrant; 9] = [
+    Entrant { name: HYPER, start: |name, answer| Server::bare(name, answer).map(Some) },
+    Entrant { name: METHOD, start: |name, _| Server::typed(name).map(Some) },
+    Entrant { name: "0.2 kept", start: |name, answer| Server::handler(name, "web", "reuse = true", answer).map(Some) },
+    Entrant {
+        name: "wasmtime's 0.2 kept",
+        start: |name, answer| Server::wasmtime(name, "web", &["--max-instance-reuse-count", WITHOUT_LIMIT], answer),
+    },
+    Entrant { name: "0.2 fresh", start: |name, answer| Server::handler(name, "web", "", answer).map(Some) },
+    Entrant { name: "wasmtime's 0.2 fresh", start: |name, answer| Server::wasmtime(name, "web", &[], answer) },
+    Entrant { name: "0.3", start: |name, answer| Server::handler(name, "web_async", "", answer).map(Some) },
+    Entrant { name: "wasmtime's 0.3", start: |name, answer| Server::wasmtime(name, "web_async", &[], answer) },
+    Entrant { name: "node", start: Server::node },
+];
+
+/// Uses of an instance of wasmtime's before it is replaced.
+const WITHOUT_LIMIT: &str = "1000000000";
+
+/// A promise: the figure of one server, as a multiple of another's.
+struct Promise {
+    of: &'static str,
+    beside: &'static str,
+    figure: Figure,
+    bound: Bound,
+}
+
+#[derive(Clone, Copy)]
+enum Bound {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+const fn cpu(of: &'static str, at_most: f64, beside: &'static str) -> Promise {
+    Promise { of, beside, figure: Figure::Cpu, bound: Bound::AtMost(at_most) }
+}
+
+const fn no_later(of: &'static str, beside: &'static str) -> Promise {
+    Promise { of, beside, figure: Figure::P99, bound: Bound::AtMost(1.0) }
+}
+
+const PROMISES: [Promise; 9] = [
+    cpu(METHOD, 1.25, HYPER),
+    Promise { of: METHOD, beside: HYPER, figure: Figure::Rate, bound: Bound::AtLeast(0.75) },
+    cpu("0.2 kept", 0.6, "wasmtime's 0.2 kept"),
+    cpu("0.2 kept", 0.1, "wasmtime's 0.2 fresh"),
+    cpu("0.2 fresh", 0.5, "wasmtime's 0.2 fresh"),
+    cpu("0.3", 0.85, "wasmtime's 0.3"),
+    no_later("0.2 kept", "wasmtime's 0.2 kept"),
+    no_later("0.2 fresh", "wasmtime's 0.2 fresh"),
+    no_later("0.3", "wasmtime's 0.3"),
+];
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -75,24 +136,30 @@ impl Plan {
             println!("NOT RUN: web: {missing}");
             return Ok(true);
         }
-        let ours = Server::wasmhost()?;
-        let answer = Answer::of(ours.address)?;
-        let bare = Server::bare(&answer)?;
-        let mut servers = vec![bare, ours];
-        for (name, other) in [("node", Server::node(&answer)?), ("wasmtime", Server::wasmtime(&answer)?)] {
-            match other {
-                Some(other) => servers.push(other),
-                None => println!("{name}: not on PATH, left out"),
+        let answer = Answer::of(Server::typed(METHOD)?.address)?;
+        let mut servers = Vec::new();
+        for entrant in ENTRANTS {
+            match (entrant.start)(entrant.name, &answer)? {
+                Some(server) => servers.push(server),
+                None => println!("{}: its program is not on PATH, left out", entrant.name),
             }
         }
-        for server in &servers[1..] {
+        for server in &servers {
             answer.is_given_by(server)?;
         }
         let figures = self.measure(&servers)?;
         for (server, figures) in servers.iter().zip(&figures) {
-            println!("{:<9} {figures}", server.name);
+            println!("{:<21} {figures}", server.name);
         }
-        Ok(self.judge(&figures[1], &figures[0]))
+        let of = |name: &str| servers.iter().position(|server| server.name == name).map(|place| &figures[place]);
+        let mut are_kept = true;
+        for promise in &PROMISES {
+            match (of(promise.of), of(promise.beside)) {
+                (Some(ours), Some(theirs)) => are_kept &= self.judge(promise, ours, theirs),
+                _ => println!("{promise}: NOT MEASURED"),
+            }
+        }
+        Ok(are_kept || !self.is_measuring)
     }
 
     fn measure(&self, servers: &[Server]) -> Result<Vec<Figures>> {
@@ -114,24 +181,45 @@ impl Plan {
         Ok(figures)
     }
 
-    /// Says how ours compares to the bare server, and whether that is as promised.
-    fn judge(&self, ours: &Figures, bare: &Figures) -> bool {
-        let cpu = median(&ours.cpu_us) / median(&bare.cpu_us);
-        let rate = median(&ours.rate) / median(&bare.rate);
-        let goals = [
-            ("CPU per request", cpu, cpu <= MAX_CPU_RATIO, format!("at most {MAX_CPU_RATIO}")),
-            ("requests per second", rate, rate >= MIN_RATE_RATIO, format!("at least {MIN_RATE_RATIO}")),
-        ];
-        for (what, ratio, is_kept, goal) in &goals {
-            let verdict = match (self.is_measuring, is_kept) {
-                (false, _) => "not judged: too short, and not the release profile",
-                (true, true) => "kept",
-                (true, false) => "MISSED",
-            };
-            println!("{what}: {ratio:.2} of bare hyper, promised {goal}: {verdict}");
-        }
-        !self.is_measuring || goals.iter().all(|(_, _, is_kept, _)| *is_kept)
+    /// Says whether it is as promised.
+    fn judge(&self, promise: &Promise, ours: &Figures, theirs: &Figures) -> bool {
+        let ratios: Vec<f64> =
+            ours.of(promise.figure).iter().zip(theirs.of(promise.figure)).map(|(ours, theirs)| ours / theirs).collect();
+        let ratio = median(&ratios);
+        let is_kept = match promise.bound {
+            Bound::AtMost(bound) => ratio <= bound,
+            Bound::AtLeast(bound) => ratio >= bound,
+        };
+        let verdict = match (self.is_measuring, is_kept) {
+            (false, _) => "not judged: too short, and not the release profile",
+            (true, true) => "kept",
+            (true, false) => "MISSED",
+        };
+        println!("{promise}: {ratio:.3}: {verdict}");
+        is_kept
     }
+}
+
+impl fmt::Display for Promise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let figure = match self.figure {
+            Figure::Cpu => "CPU per request",
+            Figure::Rate => "requests per second",
+            Figure::P99 => "p99",
+        };
+        let (bound, most) = match self.bound {
+            Bound::AtMost(most) => ("at most", most),
+            Bound::AtLeast(least) => ("at least", least),
+        };
+        write!(f, "{figure} of {}, {bound} {most} of {}", self.of, self.beside)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Figure {
+    Cpu,
+    Rate,
+    P99,
 }
 
 /// What was measured of one server, one figure a round.
@@ -144,6 +232,14 @@ struct Figures {
 }
 
 impl Figures {
+    fn of(&self, figure: Figure) -> &[f64] {
+        match figure {
+            Figure::Cpu => &self.cpu_us,
+            Figure::Rate => &self.rate,
+            Figure::P99 => &self.p99_us,
+        }
+    }
+
     fn add(&mut self, load: &Load, cpu: Duration) {
         self.rate.push(load.rate);
         self.p50_us.push(load.p50.as_secs_f64() * 1e6);
@@ -152,8 +248,8 @@ impl Figures {
     }
 }
 
-impl std::fmt::Display for Figures {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [rate, p50, p99, cpu] = [&self.rate, &self.p50_us, &self.p99_us, &self.cpu_us].map(|all| median(all));
         write!(f, "{rate:>9.0} requests/s   p50 {p50:>7.0} µs   p99 {p99:>7.0} µs   CPU {cpu:>6.1} µs/request")
     }

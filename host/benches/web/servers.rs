@@ -1,10 +1,12 @@
-//! The servers that are compared: how each is started, where it listens, and the CPU time that it has taken.
+//! How each of the servers is started, where it listens, and the CPU time that it has taken.
 
 use std::io::{BufRead as _, BufReader, ErrorKind, PipeReader, Write as _};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+use tempfile::TempDir;
 
 use super::Result;
 use super::answer::Answer;
@@ -36,51 +38,74 @@ pub(super) struct Server {
     child: Child,
     /// What it prints, which has to stay open.
     said: BufReader<PipeReader>,
+    /// The folder of its app, if it was made for it.
+    folder: Option<TempDir>,
 }
 
 impl Server {
     /// The program, with `parameterized` as its only app.
-    pub(super) fn wasmhost() -> Result<Self> {
+    pub(super) fn typed(name: &'static str) -> Result<Self> {
+        Self::wasmhost(name, "examples/parameterized".as_ref())
+    }
+
+    /// The program, with a `wasi:http` guest as its only app, and these settings in its class's section.
+    pub(super) fn handler(name: &'static str, guest: &str, settings: &str, answer: &Answer) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let (guest, [head, body]) = (self::guest(guest), guest_environment(answer).map(|(_, value)| value));
+        // JSON's strings are TOML's as well.
+        let [source, head, body] = [guest.to_string_lossy().into_owned(), head, body].map(serde_json::Value::String);
+        let manifest = format!(
+            "version = 1\nname = \"web\"\n[component.web]\nsource = {source}\n[class.web]\n{settings}\n\
+             env = {{ HEADERS = {head}, BODY = {body} }}\n"
+        );
+        std::fs::write(folder.path().join("wasmhost.toml"), manifest)?;
+        let mut server = Self::wasmhost(name, folder.path())?;
+        server.folder = Some(folder);
+        Ok(server)
+    }
+
+    /// The program serves a folder's app, at the root.
+    fn wasmhost(name: &'static str, app: &Path) -> Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut command = Command::new(env!("CARGO_BIN_EXE_wasmhost"));
         command
-            .args(["serve", "examples/parameterized", "--no-build", "--json", "--listen", "127.0.0.1:0"])
+            .args(["serve".as_ref(), app.as_os_str()])
+            .args(["--no-build", "--json", "--listen", "127.0.0.1:0"])
             .env("WASMHOST_CACHE_DIR", root.join("target/test-cache"))
             .current_dir(root);
         let address = |line: &str| {
             let served: serde_json::Value = serde_json::from_str(line).ok()?;
             served["address"].as_str()?.parse().ok()
         };
-        let served = Self::start("wasmhost", command, "", address)?;
+        let served = Self::start(name, command, "", address)?;
         served.ok_or_else(|| "`wasmhost` has just been built and is not there".into())
     }
 
     /// This program, which answers at once.
-    pub(super) fn bare(answer: &Answer) -> Result<Self> {
+    pub(super) fn bare(name: &'static str, answer: &Answer) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(BARE);
-        let bare = Self::start("hyper", command, &input(answer)?, |line| line.parse().ok())?;
+        let bare = Self::start(name, command, &input(answer)?, |line| line.parse().ok())?;
         bare.ok_or_else(|| "this program runs and is not there".into())
     }
 
     /// Node, if there is one.
-    pub(super) fn node(answer: &Answer) -> Result<Option<Self>> {
+    pub(super) fn node(name: &'static str, answer: &Answer) -> Result<Option<Self>> {
         let mut command = Command::new("node");
         command.args(["--eval", NODE]);
-        Self::start("node", command, &input(answer)?, |line| line.parse().ok())
+        Self::start(name, command, &input(answer)?, |line| line.parse().ok())
     }
 
-    /// Wasmtime's own server, if there is one, with a `wasi:http` guest: a new instance for each request.
-    pub(super) fn wasmtime(answer: &Answer) -> Result<Option<Self>> {
-        let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/guests/target/wasm32-wasip2/release/web.wasm");
-        let headers: Vec<_> = answer.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    /// Wasmtime's own server, if there is one, with a `wasi:http` guest and these options.
+    pub(super) fn wasmtime(name: &'static str, guest: &str, options: &[&str], answer: &Answer) -> Result<Option<Self>> {
         let mut command = Command::new("wasmtime");
-        command
-            .args(["serve", "-Scli", "--addr", "127.0.0.1:0"])
-            .args(["--env", &format!("HEADERS={}", headers.join("\n")), "--env", &format!("BODY={}", answer.body)])
-            .arg(guest);
+        command.args(["serve", "-Scli", "--addr", "127.0.0.1:0"]).args(options);
+        for (variable, value) in guest_environment(answer) {
+            command.args(["--env", &format!("{variable}={value}")]);
+        }
+        command.arg(self::guest(guest));
         let address = |line: &str| line.split_once("http://")?.1.trim_end_matches('/').parse().ok();
-        Self::start("wasmtime", command, "", address)
+        Self::start(name, command, "", address)
     }
 
     /// Starts a program that prints where it listens, as output or as an error; `None` if there is no such program.
@@ -98,7 +123,8 @@ impl Server {
         };
         // With it goes our end of the pipe, which would end with the child alone otherwise.
         drop(command);
-        let mut server = Self { name, address: SocketAddr::from(([0; 4], 0)), child, said: BufReader::new(said) };
+        let mut server =
+            Self { name, address: SocketAddr::from(([0; 4], 0)), child, said: BufReader::new(said), folder: None };
         // Written and not closed: its end is the end of the server.
         server.child.stdin.as_mut().ok_or("input is piped")?.write_all(input.as_bytes())?;
         let mut said = String::new();
@@ -129,6 +155,17 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn guest(name: &str) -> PathBuf {
+    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/guests/target/wasm32-wasip2/release");
+    guests.join(format!("{name}.wasm"))
+}
+
+/// What the `wasi:http` guests answer.
+fn guest_environment(answer: &Answer) -> [(&'static str, String); 2] {
+    let headers: Vec<_> = answer.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    [("HEADERS", headers.join("\n")), ("BODY", answer.body.clone())]
 }
 
 fn input(answer: &Answer) -> Result<String> {
