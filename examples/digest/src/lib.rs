@@ -3,7 +3,7 @@
 use wasmhost_guest::prelude::*;
 
 /// Digests bodies that are larger than its memory.
-#[class(memory = "4MiB")]
+#[class(memory = "4MiB", reuse = true)]
 mod digest {
     use sha2::{Digest as _, Sha256};
     use wasmhost_guest::http::{Method, StatusCode};

@@ -10,17 +10,26 @@ mod countdown {
 
     const PAGE: &str = include_str!("page.html");
 
-    const STEPS: u32 = 10;
-
     const STEP_NANOSECONDS: u64 = 100_000_000;
 
-    #[web]
-    async fn handle(request: Request) -> Result<Response> {
-        Ok(match request.uri().path() {
-            "/" => Response::builder().header("content-type", "text/html; charset=utf-8").body(PAGE.into())?,
-            "/events" => count_down(steps_done(request.headers())),
-            _ => Response::builder().status(StatusCode::NOT_FOUND).body("there is `/` and `/events`\n".into())?,
-        })
+    pub struct Countdown {
+        from: u32,
+    }
+
+    impl Countdown {
+        #[enter]
+        fn new(#[default(10)] from: u32) -> Self {
+            Self { from }
+        }
+
+        #[web]
+        async fn handle(&self, request: Request) -> Result<Response> {
+            Ok(match request.uri().path() {
+                "/" => Response::builder().header("content-type", "text/html; charset=utf-8").body(PAGE.into())?,
+                "/events" => count_down(self.from, steps_done(request.headers())),
+                _ => Response::builder().status(StatusCode::NOT_FOUND).body("there is `/` and `/events`\n".into())?,
+            })
+        }
     }
 
     /// How far a browser had come that lost its connection, and makes another one.
@@ -29,11 +38,11 @@ mod countdown {
         id.unwrap_or(0)
     }
 
-    fn count_down(done: u32) -> Response {
+    fn count_down(from: u32, done: u32) -> Response {
         Sse::stream(async move |events| {
-            for step in done..STEPS {
+            for step in done..from {
                 monotonic_clock::wait_for(STEP_NANOSECONDS).await;
-                events.send(Event::data((STEPS - step).to_string()).id((step + 1).to_string())).await?;
+                events.send(Event::data((from - step).to_string()).id((step + 1).to_string())).await?;
             }
             // Without a word of its own the end would be a lost connection to a browser.
             events.send(Event::data("lift-off").name("end")).await?;

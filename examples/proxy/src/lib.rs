@@ -5,7 +5,7 @@ mod upstream;
 use wasmhost_guest::prelude::*;
 
 /// Passes `/https/example.com/a?b` on to `https://example.com/a?b`.
-#[class(concurrency = 100)]
+#[class(concurrency = 100, reuse = true)]
 mod proxy {
     use wasip3::http::types::ErrorCode;
     use wasmhost_guest::http::StatusCode;

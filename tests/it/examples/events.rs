@@ -29,10 +29,12 @@ async fn the_stream_counts_down_and_ends_for_two_listeners_of_one_instance() {
 #[tokio::test]
 async fn a_listener_who_was_cut_off_goes_on_where_it_was() {
     let server = server();
-    let mut again = request("GET", HOST, "/events", whole(""));
-    again.headers_mut().insert("last-event-id", "9".parse().unwrap());
-    let reply = Client::connect(&server).await.ask(again).await;
-    assert_eq!(reply.text(), "id: 10\ndata: 1\n\nevent: end\ndata: lift-off\n\n");
+    for (path, id) in [("/events", 9), ("/events?from=3", 2)] {
+        let mut again = request("GET", HOST, path, whole(""));
+        again.headers_mut().insert("last-event-id", id.into());
+        let reply = Client::connect(&server).await.ask(again).await;
+        assert_eq!(reply.text(), format!("id: {}\ndata: 1\n\nevent: end\ndata: lift-off\n\n", id + 1), "{path}");
+    }
 }
 
 #[test]
@@ -42,8 +44,11 @@ fn a_browser_shows_all_events_in_their_order() {
         return;
     };
     let server = server();
-    let document = browser.document(&format!("http://{HOST}:{}/", server.address().port()), 10_000);
-    let items: String = (1..=10).rev().map(|number| format!("<li>{number}</li>")).collect();
-    assert!(document.contains(&format!("<ol id=\"events\">{items}</ol>")), "{document}");
-    assert!(document.contains("<p id=\"state\">lift-off</p>"), "{document}");
+    for (path, from) in [("/", 10), ("/?from=3", 3)] {
+        let url = format!("http://{HOST}:{}{path}", server.address().port());
+        let document = browser.document(&url, 10_000);
+        let items: String = (1..=from).rev().map(|number| format!("<li>{number}</li>")).collect();
+        assert!(document.contains(&format!("<ul id=\"events\">{items}</ul>")), "{url}: {document}");
+        assert!(document.contains("<p id=\"state\">lift-off</p>"), "{url}: {document}");
+    }
 }

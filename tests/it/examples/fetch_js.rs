@@ -5,7 +5,7 @@ use std::process::Command;
 
 use bytes::Bytes;
 use serde_json::json;
-use wasmhost_tests::{Language, Server, root, run};
+use wasmhost_tests::{Language, Server, root, run, wasmhost};
 
 use crate::client::ask;
 
@@ -16,7 +16,10 @@ fn made() -> Option<PathBuf> {
     Language::JavaScript.tools()?;
     let example = root().join("examples/fetch-js");
     run(Command::new("npm").args(["run", "--silent", "build"]).current_dir(&example)).ok();
-    Some(example.join("fetch.wasm"))
+    let component = example.join("fetch.wasm");
+    // A JavaScript engine is compiled for longer than a server may take to be ready.
+    wasmhost(&["inspect", component.to_str().unwrap()]).ok();
+    Some(component)
 }
 
 #[tokio::test]
