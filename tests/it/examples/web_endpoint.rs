@@ -25,7 +25,7 @@ fn an_instance_is_entered_once_and_answers_all_requests() {
     }
     let answer = get("/predict/two");
     assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("`x`"), "{answer}");
-    assert_eq!(server.said().matches("loading the model").count(), 1);
+    assert_eq!(server.says("loading the model").matches("loading the model").count(), 1);
 }
 
 #[tokio::test]
@@ -42,5 +42,5 @@ async fn a_handler_has_the_request_where_no_route_answers_in_the_same_instance()
     let wrong = ask("POST", "/predict", "2\ntwo").await;
     assert!(wrong.status == 400 && wrong.text().contains("invalid float"), "{wrong:?}");
     assert_eq!(ask("GET", "/nothing", "").await.status, 404);
-    assert_eq!(server.said().matches("loading the model").count(), 1);
+    assert_eq!(server.says("loading the model").matches("loading the model").count(), 1);
 }
