@@ -385,6 +385,11 @@ impl Live {
         self.life.is_ready()
     }
 
+    /// Whether [`exit`](Self::exit) runs anything.
+    pub(crate) fn has_exit(&self) -> bool {
+        self.blueprint.exit.is_some()
+    }
+
     /// Bytes in all of the guest's memories and tables.
     pub(crate) fn memory_bytes(&self) -> u64 {
         self.store.data().memory.used_bytes()

@@ -71,6 +71,9 @@ pub(crate) trait Keeper: Send + Sync + Sized + 'static {
     /// Ends an instance that is entered, sound and idle, and says whether its `exit` went well: gone it is either way.
     fn exit(&self, instance: Held<Self>) -> impl Future<Output = Exit> + Send;
 
+    /// Whether nothing runs at the end of this instance, so that it is as well dropped.
+    fn exits_silently(&self, instance: &Held<Self>) -> bool;
+
     /// Whether the instance may be used again.
     fn is_sound(&self, instance: &Held<Self>) -> bool;
 

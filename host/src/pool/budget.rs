@@ -30,7 +30,7 @@ pub(super) use places::Waited;
 #[derive(Debug)]
 pub(crate) struct Budget {
     pub(super) limits: PoolLimits,
-    pub(super) tasks: Tasks,
+    pub(super) tasks: Arc<Tasks>,
     places: Mutex<Places>,
     /// Starts that wait in `places`, so that those who give something back need not lock to see that nobody waits.
     starved: AtomicUsize,
@@ -52,7 +52,7 @@ impl Budget {
         Arc::new(Self {
             places: Mutex::new(Places::new(limits.max_instances)),
             limits,
-            tasks: Tasks::default(),
+            tasks: Arc::default(),
             starved: AtomicUsize::new(0),
             charged_bytes: AtomicU64::new(0),
             leaving_bytes: AtomicU64::new(0),

@@ -185,7 +185,7 @@ impl<K: Keeper> Pool<K> {
             self.carry_out(tasks);
         }
         if let Some(seated) = exits {
-            self.exit(slot, seated, false);
+            self.exit_after_call(slot, seated);
         }
         if rests {
             self.shared.app.wake_held_up();

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
@@ -119,15 +120,14 @@ impl Tasks {
     /// Runs a start or an exit to its end in a span of its own, unless the host goes without waiting for it.
     pub(super) fn spawn(&self, span: Span, task: impl Future<Output = ()> + Send + 'static) {
         let Some(runtime) = self.runtime() else { return };
-        let abandoned = self.abandoned.clone();
-        let task = async move {
-            tokio::select! {
-                biased;
-                () = abandoned.cancelled() => {}
-                () = task => {}
-            }
-        };
-        self.tracker.spawn_on(task.instrument(span), &runtime);
+        self.tracker.spawn_on(until_abandoned(self.abandoned.clone(), task).instrument(span), &runtime);
+    }
+
+    /// As [`spawn`](Self::spawn), but the caller runs it while it waits for it; it becomes a task when it is dropped before
+    /// its end.
+    pub(super) fn lend(self: &Arc<Self>, span: Span, task: impl Future<Output = ()> + Send + 'static) -> Lent {
+        let task = until_abandoned(self.abandoned.clone(), task).instrument(span);
+        Lent { task: Some(Box::pin(self.tracker.track_future(task))), tasks: self.clone() }
     }
 
     /// Cancelled once starts are of no more use.
@@ -155,6 +155,45 @@ impl Tasks {
         drop(agenda);
         if is_sooner {
             self.visits.sooner.notify_one();
+        }
+    }
+}
+
+async fn until_abandoned(abandoned: CancellationToken, task: impl Future<Output = ()>) {
+    tokio::select! {
+        biased;
+        () = abandoned.cancelled() => {}
+        () = task => {}
+    }
+}
+
+/// A task that somebody runs who waits for it, and that goes on without them.
+pub(super) struct Lent {
+    /// `None` once it has ended.
+    task: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    tasks: Arc<Tasks>,
+}
+
+impl Lent {
+    /// Runs it to its end.
+    ///
+    /// # Cancel safety
+    ///
+    /// It goes on where it was, here or as a task.
+    pub(super) async fn run(&mut self) {
+        if let Some(task) = &mut self.task {
+            task.await;
+            self.task = None;
+        }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take()
+            && let Some(runtime) = self.tasks.runtime()
+        {
+            self.tasks.tracker.spawn_on(task, &runtime);
         }
     }
 }

@@ -139,6 +139,10 @@ impl Keeper for FakeKeeper {
         Exit::Ok
     }
 
+    fn exits_silently(&self, _: &Held<Self>) -> bool {
+        false
+    }
+
     fn is_sound(&self, instance: &Held<Self>) -> bool {
         Self::fake(instance).is_sound()
     }

@@ -1,14 +1,15 @@
 //! "Let this class answer this request": the way of the web front to a guest's own `wasi:http` handler.
 //!
 //! ```text
-//!  Class::handle ── lease ──▶ guest ── ended before it waited for anything ──▶ answer in one piece
+//!  Class::handle ── lease ──▶ guest ── ended before it waited for others ──▶ answer in one piece
 //!                               │
 //!                               └── head, but goes on ──▶ head and stream; the guest runs on as a task, with its lease
 //! ```
-//! The guest runs on the task of whoever asked until it has given the head of its answer. Most have ended by then, and never
-//! leave it. This module must not know how requests come in.
+//! The guest runs on the task of whoever asked until it has given the head of its answer, and for as long as it does not wait
+//! for anything but to be read. Most have ended by then, and never leave it. This module must not know how requests come in.
 
 mod body;
+mod gathered;
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -18,7 +19,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::header::CONTENT_LENGTH;
-use http::{Method, Request, Response, StatusCode};
+use http::response::Parts;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::WasiBody;
@@ -33,6 +35,7 @@ use crate::values::Value;
 
 use body::Gone;
 pub(crate) use body::GuestBody;
+use gathered::Gathered;
 
 /// How long a guest may go on whose client has gone, so that its instance stays warm.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -104,32 +107,42 @@ impl Class {
             timed.ended(outcome.as_ref().err().map(Error::kind));
             outcome
         });
-        let first = poll_fn(|context| {
-            if let Poll::Ready(outcome) = run.as_mut().poll(context) {
-                return Poll::Ready(First::Ended(outcome));
-            }
-            if upload_broke.load(Ordering::Relaxed) {
-                return Poll::Ready(First::Ended(Err(Error::bad_request("the request broke off"))));
-            }
-            if headed.is_terminated() {
-                return Poll::Pending;
-            }
-            match Pin::new(&mut headed).poll(context) {
-                Poll::Ready(Ok(head)) => Poll::Ready(First::Head(head)),
-                // It gave its answer up, and goes on: what comes of it is its end.
-                Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
+        let mut answer: Option<Begun> = None;
+        let ended = poll_fn(|context| {
+            loop {
+                if let Poll::Ready(outcome) = run.as_mut().poll(context) {
+                    return Poll::Ready(Some(outcome));
+                }
+                match &mut answer {
+                    Some(answer) => {
+                        let is_news = answer.as_mut().is_ok_and(|(_, body, _)| body.gather(context));
+                        if !is_news {
+                            return Poll::Ready(None);
+                        }
+                    }
+                    None if upload_broke.load(Ordering::Relaxed) => {
+                        return Poll::Ready(Some(Err(Error::bad_request("the request broke off"))));
+                    }
+                    None if headed.is_terminated() => return Poll::Pending,
+                    None => match Pin::new(&mut headed).poll(context) {
+                        Poll::Ready(Ok(head)) => answer = Some(begun(head)),
+                        // It gave its answer up, and goes on: what comes of it is its end.
+                        Poll::Ready(Err(_)) | Poll::Pending => return Poll::Pending,
+                    },
+                }
             }
         });
-        let outcome = match first.await {
-            First::Ended(Err(error)) => Err(error),
-            First::Ended(Ok(())) => match headed.try_recv() {
-                Ok(head) => whole(head),
-                Err(_) => Err(returned("`handle` returned without an answer")),
+        let outcome = match ended.await {
+            Some(Err(error)) => Err(error),
+            Some(Ok(())) => match answer.or_else(|| headed.try_recv().ok().map(begun)) {
+                Some(answer) => answer.and_then(whole),
+                None => Err(returned("`handle` returned without an answer")),
             },
-            First::Head(head) => {
-                let (answer, gone) = streamed(head, end);
+            None => {
+                let (gone, client) = Gone::new();
                 self.go_on(run, gone, instance);
-                answer
+                let no_answer = || Err(returned("`handle` returned without an answer"));
+                answer.unwrap_or_else(no_answer).map(|answer| streamed(answer, end, client))
             }
         };
         Handled { instance, outcome: outcome.and_then(|response| checked(response, is_head)) }
@@ -167,10 +180,14 @@ impl Class {
     }
 }
 
-/// What comes first of a guest at its request.
-enum First {
-    Ended(Result<()>),
-    Head(Head),
+/// An answer that has begun: its head, what is there of its body, and whether a finished body has a mark. If not, why there
+/// is none.
+type Begun = Result<(Parts, Gathered, bool)>;
+
+fn begun(head: Head) -> Begun {
+    let Answered { response, marks_end } = head.map_err(|code| returned(format!("`handle` returned {code}")))?;
+    let (parts, body) = response.into_parts();
+    Ok((parts, Gathered::new(body), marks_end))
 }
 
 fn returned(message: impl Into<String>) -> Error {
@@ -178,9 +195,7 @@ fn returned(message: impl Into<String>) -> Error {
 }
 
 /// The answer of a guest that has ended.
-fn whole(head: Head) -> Result<Response<GuestBody>> {
-    let Answered { response, marks_end } = head.map_err(|code| returned(format!("`handle` returned {code}")))?;
-    let (parts, body) = response.into_parts();
+fn whole((parts, body, marks_end): (Parts, Gathered, bool)) -> Result<Response<GuestBody>> {
     let body = GuestBody::ended(body, marks_end)
         .ok_or_else(|| returned("`handle` returned without finishing the body of its answer"))?;
     Ok(Response::from_parts(parts, body))
@@ -188,7 +203,7 @@ fn whole(head: Head) -> Result<Response<GuestBody>> {
 
 /// Refuses an answer that says another length than it has: what follows on the connection would be taken for its rest.
 fn checked(response: Response<GuestBody>, is_head: bool) -> Result<Response<GuestBody>> {
-    let Some(said) = length(&response) else { return Ok(response) };
+    let Some(said) = length(response.headers()) else { return Ok(response) };
     match response.body().size_hint().exact() {
         Some(has) if has != said && !is_head && response.status() != StatusCode::NOT_MODIFIED => {
             Err(returned(format!("`handle` said that its answer has {said} bytes, and it has {has}")))
@@ -197,17 +212,16 @@ fn checked(response: Response<GuestBody>, is_head: bool) -> Result<Response<Gues
     }
 }
 
-fn length<B>(response: &Response<B>) -> Option<u64> {
-    response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// The answer of a guest that goes on, and what says when nobody reads it any more.
-fn streamed(head: Head, end: oneshot::Receiver<()>) -> (Result<Response<GuestBody>>, Gone) {
-    let (gone, client) = Gone::new();
-    let answer = head.map_err(|code| returned(format!("`handle` returned {code}"))).map(|answered| {
-        let Answered { response, marks_end } = answered;
-        let length = length(&response);
-        response.map(|body| GuestBody::streamed(body, marks_end, length, end, client))
-    });
-    (answer, gone)
+/// The answer of a guest that goes on. `end` is told its end, `client` is dropped with the answer.
+fn streamed(
+    (parts, body, marks_end): (Parts, Gathered, bool),
+    end: oneshot::Receiver<()>,
+    client: oneshot::Sender<()>,
+) -> Response<GuestBody> {
+    let length = length(&parts.headers);
+    Response::from_parts(parts, GuestBody::streamed(body, marks_end, length, end, client))
 }

@@ -150,6 +150,10 @@ impl Keeper for ClassKeeper {
         }
     }
 
+    fn exits_silently(&self, instance: &Held<Self>) -> bool {
+        matches!(instance, Held::Exclusive(live) if !live.has_exit())
+    }
+
     fn is_sound(&self, instance: &Held<Self>) -> bool {
         match instance {
             Held::Exclusive(live) => live.is_ready(),

@@ -1,5 +1,6 @@
 //! The callers of one pool who wait for an instance: how they come in, what they are refused with, and how they leave.
 
+use std::convert::Infallible;
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pool::budget::{Queued, overloaded};
 use crate::pool::lease::Lease;
 use crate::pool::policy::{Acquired, Limits, Ticket};
+use crate::pool::tasks::Lent;
 use crate::pool::waits::{InTheWay, Nested, WaitsFor};
 use crate::pool::{Keeper, Settings};
 
@@ -21,6 +23,8 @@ pub(in crate::pool) struct Waiting<K: Keeper> {
     pool: Arc<Pool<K>>,
     ticket: Ticket,
     lease: oneshot::Receiver<Result<Lease<K>>>,
+    /// The start that this caller asked for. It belongs to the pool: whoever is first in line gets the instance.
+    start: Option<Lent>,
     /// Of a caller from outside.
     _queued: Option<Queued>,
 }
@@ -40,8 +44,17 @@ impl<K: Keeper> Waiting<K> {
                 None => std::future::pending().await,
             }
         };
+        let start = self.start.take();
+        let starting = async {
+            if let Some(mut start) = start {
+                start.run().await;
+            }
+            std::future::pending::<Infallible>().await
+        };
         tokio::select! {
             biased;
+            // On the task of this caller, without a hop.
+            never = starting => match never {},
             lease = &mut self.lease => match lease {
                 Ok(lease) => lease,
                 Err(_) => Err(Error::new(ErrorKind::Draining, "the host is shutting down")),
@@ -158,7 +171,7 @@ impl<K: Keeper> Pool<K> {
         };
         let (grant, lease) = oneshot::channel();
         let ticket = inner.policy.enqueue(grant, depth);
-        self.settle(inner, now);
-        Step::Waiting(Waiting { pool: self.clone(), ticket, lease, _queued: queued })
+        let start = self.settle_for_caller(inner, now);
+        Step::Waiting(Waiting { pool: self.clone(), ticket, lease, start, _queued: queued })
     }
 }

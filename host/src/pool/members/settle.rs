@@ -7,6 +7,7 @@ use super::{Inner, Pool, Seated, Waiter};
 use crate::pool::lease::Lease;
 use crate::pool::passage::{Leaving, Start};
 use crate::pool::policy::Slot;
+use crate::pool::tasks::Lent;
 use crate::pool::{AnyPool, Exit, Keeper, PoolsShared, Task, now};
 
 /// What is to be done once the lock is released.
@@ -79,6 +80,18 @@ impl<K: Keeper> Pool<K> {
             tasks.close = true;
         }
         tasks
+    }
+
+    /// As [`settle`](Self::settle), for a caller who waits: a start that follows is for it to run, if it is the only one.
+    pub(super) fn settle_for_caller(self: &Arc<Self>, inner: MutexGuard<'_, Inner<K>>, now: Instant) -> Option<Lent> {
+        let mut tasks = self.decide(inner, now, Right::None);
+        let only = if tasks.starts.len() == 1 { tasks.starts.pop() } else { None };
+        let lent = only.map(|slot| {
+            let span = self.shared.keeper.span(Task::Start);
+            self.shared.app.host.tasks.lend(span, Start::new(self.clone(), slot).run())
+        });
+        self.carry_out(tasks);
+        lent
     }
 
     pub(super) fn carry_out(self: &Arc<Self>, tasks: Tasks<K>) {
@@ -158,6 +171,17 @@ impl<K: Keeper> Pool<K> {
             self.shared.departed(|departed| departed.leave(self.key.clone(), totals));
         }
         closes
+    }
+
+    /// As [`exit`](Self::exit), for the call that was the instance's last: what runs nothing at its end takes no task.
+    pub(super) fn exit_after_call(self: &Arc<Self>, slot: Slot, seated: Seated<K>) {
+        if !self.shared.keeper.exits_silently(&seated.instance) {
+            return self.exit(slot, seated, false);
+        }
+        let Seated { instance, stake, .. } = seated;
+        let leaving = Leaving { pool: self.clone(), slot, stake, exit: Exit::Ok };
+        drop(instance);
+        drop(leaving);
     }
 
     pub(super) fn exit(self: &Arc<Self>, slot: Slot, mut seated: Seated<K>, makes_room: bool) {

@@ -12,8 +12,8 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
-use wasmtime_wasi_http::WasiBody;
 
+use super::gathered::Gathered;
 use crate::error::{Error, ErrorKind};
 
 /// The body of a guest's answer.
@@ -29,7 +29,7 @@ pub(crate) enum GuestBody {
 
 /// A body whose guest goes on.
 pub(crate) struct Streamed {
-    body: WasiBody,
+    body: Gathered,
     marks_end: bool,
     /// Bytes still to come, where the head said how many.
     left: Option<u64>,
@@ -69,7 +69,7 @@ impl Gone {
 
 impl GuestBody {
     /// The body of a guest that has ended; `None` if it was not finished.
-    pub(super) fn ended(mut body: WasiBody, marks_end: bool) -> Option<Self> {
+    pub(super) fn ended(mut body: Gathered, marks_end: bool) -> Option<Self> {
         let mut context = Context::from_waker(Waker::noop());
         let mut pieces = VecDeque::new();
         let mut is_finished = !marks_end || body.is_end_stream();
@@ -110,7 +110,7 @@ impl GuestBody {
     /// The body of a guest that goes on. `length` is what the head says of it, `end` is told when the guest returns and
     /// dropped when it dies, before its store goes; `client` is dropped with the body.
     pub(super) fn streamed(
-        body: WasiBody,
+        body: Gathered,
         marks_end: bool,
         length: Option<u64>,
         end: oneshot::Receiver<()>,
