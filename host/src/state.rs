@@ -4,6 +4,7 @@
 //! another. It must not know hooks, classes or pools.
 
 mod calls;
+mod errors;
 mod filesystem;
 mod handles;
 #[cfg(feature = "http")]
@@ -29,6 +30,7 @@ use crate::config::InstanceLimits;
 use crate::error::Error;
 
 pub(crate) use calls::{Calls, Frame, Identity, Peers, Pending, Request, link as link_calls};
+pub(crate) use errors::link as link_errors;
 use filesystem::Bounds;
 pub(crate) use filesystem::{Scratch, link as link_filesystem};
 use handles::Streams;

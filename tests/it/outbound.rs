@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use wasmhost::{App, Bound};
-use wasmhost_tests::TestHost;
+use wasmhost_tests::{TestHost, run, wasmhost_command};
 
 use sites::Site;
 
@@ -108,6 +108,18 @@ async fn a_site_that_is_slow_or_gone_is_told_from_one_that_is_refused() {
     assert!(stalled.contains("connection read timeout"), "{stalled}");
     let cut = get(&bound, &(site.url("localhost") + "cut")).await.unwrap_err();
     assert!(cut.contains("incomplete HTTP response"), "{cut}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_guests_are_told_of_an_error_has_no_backtrace_of_the_host() {
+    let (site, host) = (Site::http().await, TestHost::new());
+    let url = site.url("localhost") + "cut";
+    let settings = format!("[class.probe]\nallow-outbound = [\"http://localhost:{}\"]", site.port);
+    let target = format!("{}::probe.get", host.manifest("outbound", &settings).display());
+    // The program, for tests run it with backtraces on.
+    let told = tokio::task::spawn_blocking(move || run(wasmhost_command().args(["run", &target, "--url", &url])));
+    let told = told.await.unwrap().failed(1);
+    assert!(told.contains("incomplete HTTP response") && !told.contains("tokio"), "{told}");
 }
 
 #[tokio::test]
