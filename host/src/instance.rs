@@ -445,7 +445,7 @@ async fn run(
 impl Drop for Live {
     fn drop(&mut self) {
         // Whatever way it went, its last line is printed and what was dropped is told.
-        self.store.data().output.finish();
+        self.store.data().end();
     }
 }
 

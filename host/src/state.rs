@@ -188,6 +188,13 @@ impl State {
         Ok(store)
     }
 
+    /// The guest runs no more, for whatever reason: whoever still hears of it is to know, before its store goes.
+    pub(crate) fn end(&self) {
+        self.output.finish();
+        #[cfg(feature = "http")]
+        self.http_reach.end();
+    }
+
     /// Bounds the directories that are to be.
     fn bound(&mut self, spec: &WasiSpec, limits: &InstanceLimits) -> crate::error::Result<()> {
         if !spec.has_bounds() {

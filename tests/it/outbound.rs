@@ -3,6 +3,7 @@
 mod forbidden;
 mod pooled;
 mod sites;
+mod uploads;
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering};

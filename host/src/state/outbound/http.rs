@@ -41,6 +41,13 @@ impl HttpReach {
     pub(in crate::state) fn new(reach: Arc<Reach>) -> Self {
         Self { reach, unheard: None }
     }
+
+    /// The guest runs no more. A body that it has not finished by now ends as a failure, wherever it is read.
+    pub(in crate::state) fn end(&self) {
+        if let Some(unheard) = &self.unheard {
+            unheard.end();
+        }
+    }
 }
 
 type Done = Box<dyn Future<Output = Result<(), Error>> + Send>;
