@@ -148,6 +148,21 @@ async fn bodies_flow_both_ways_at_once() {
 }
 
 #[tokio::test]
+async fn a_body_comes_in_pieces_that_are_small_enough_to_wait() {
+    for guest in BOTH {
+        let (.., front) = serve(guest, "").await;
+        let request = Request::get("/pieces/4194304").header("host", "a").body(Full::new(Bytes::new())).unwrap();
+        let mut body = call(&front, request).await.into_body();
+        let mut sizes = Vec::new();
+        while let Some(frame) = body.frame().await {
+            sizes.push(frame.unwrap().into_data().unwrap().len());
+        }
+        assert_eq!(sizes.iter().sum::<usize>(), 4 << 20, "{guest}");
+        assert!(sizes.iter().all(|size| *size <= 64 << 10), "{guest} {sizes:?}");
+    }
+}
+
+#[tokio::test]
 async fn trailers_go_both_ways() {
     for guest in BOTH {
         let (.., front) = serve(guest, "").await;

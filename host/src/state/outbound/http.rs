@@ -30,6 +30,10 @@ const MAX_CONNECT: Duration = Duration::from_secs(60);
 const MAX_FIRST_BYTE: Duration = Duration::from_secs(600);
 const MAX_BETWEEN_BYTES: Duration = Duration::from_secs(300);
 
+/// The largest piece of a body that is taken from a guest at once, requests and answers alike. Up to three of them wait for
+/// a reader who is slow; larger ones go through no faster.
+const MAX_PIECE_BYTES: usize = 64 << 10;
+
 /// Sends the requests of one instance.
 pub(in crate::state) struct HttpReach {
     reach: Arc<Reach>,
@@ -65,6 +69,14 @@ impl WasiHttpHooks for HttpReach {
         let let_go = CancellationToken::new();
         let request = request.map(|body| WasiBody::new(HeardOut::new(body, unheard, let_go.clone())));
         Box::new(async move { send(&reach, request, let_go, options.unwrap_or_default()).await })
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        MAX_PIECE_BYTES
+    }
+
+    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
+        MAX_PIECE_BYTES
     }
 }
 
