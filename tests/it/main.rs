@@ -15,6 +15,7 @@ mod inspect;
 mod library;
 mod lifecycle;
 mod limits;
+mod log;
 mod mutants;
 mod nested;
 mod new;

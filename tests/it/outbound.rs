@@ -6,12 +6,13 @@ mod sites;
 mod uploads;
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use wasmhost::{App, Bound};
 use wasmhost_tests::{TestHost, run, wasmhost_command};
 
+use crate::log::Log;
 use sites::Site;
 
 /// A class of a guest that may reach these destinations.
@@ -365,38 +366,5 @@ async fn whoever_runs_a_class_is_told_what_it_was_refused_once() {
         let lines: Vec<_> = text.lines().filter(|line| line.contains(&format!("\"{destination}\""))).collect();
         assert_eq!(lines.len(), 1, "{destination}: {text}");
         assert!(lines[0].contains("`class.probe.allow-outbound`") && lines[0].contains("WARN"), "{}", lines[0]);
-    }
-}
-
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn subscriber(&self) -> impl tracing::Subscriber + Send + Sync + use<> {
-        tracing_subscriber::fmt().with_writer(self.clone()).with_ansi(false).finish()
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
     }
 }

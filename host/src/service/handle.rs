@@ -21,6 +21,7 @@ use http::header::CONTENT_LENGTH;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use tokio::sync::oneshot;
+use tracing::{Instrument as _, Level, Span};
 use wasmtime_wasi_http::WasiBody;
 
 use super::answer::{Asker, InstanceId};
@@ -33,6 +34,9 @@ use crate::values::Value;
 
 use body::Gone;
 pub(crate) use body::GuestBody;
+
+/// How a handler is named in spans, as a method is.
+const HANDLE: &str = "handle";
 
 /// How long a guest may go on whose client has gone, so that its instance stays warm.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -69,8 +73,12 @@ impl Class {
         request: Request<WasiBody>,
         upload_broke: &AtomicBool,
     ) -> Handled {
+        let span = match tracing::enabled!(Level::DEBUG) {
+            true => tracing::debug_span!("call", app = self.app_name(), class = self.name(), method = HANDLE),
+            false => Span::none(),
+        };
         let mut timed = Timed::new(self.inner.metrics.clone());
-        let leased = match self.lease_for_request(&mut parameters).await {
+        let leased = match self.lease_for_request(&mut parameters).instrument(span.clone()).await {
             Ok(leased) => leased,
             Err(error) => {
                 timed.ended(Some(error.kind()));
@@ -84,7 +92,7 @@ impl Class {
         let frame = Asker::default().frame(lease.pool());
         let (head, mut headed) = oneshot::channel();
         let (ended, end) = oneshot::channel();
-        let mut run: Run = Box::pin(async move {
+        let running = async move {
             // Dropped in the other order: before the instance goes its end is told, before that its work is over.
             let _working = working;
             let mut lease = lease;
@@ -103,7 +111,8 @@ impl Class {
             }
             timed.ended(outcome.as_ref().err().map(Error::kind));
             outcome
-        });
+        };
+        let mut run: Run = Box::pin(running.instrument(span));
         let first = poll_fn(|context| {
             if let Poll::Ready(outcome) = run.as_mut().poll(context) {
                 return Poll::Ready(First::Ended(outcome));
@@ -123,13 +132,13 @@ impl Class {
         let outcome = match first.await {
             First::Ended(Err(error)) => Err(error),
             First::Ended(Ok(())) => match headed.try_recv() {
-                Ok(head) => whole(head),
+                Ok(head) => self.answered(head, instance).and_then(whole),
                 Err(_) => Err(returned("`handle` returned without an answer")),
             },
             First::Head(head) => {
-                let (answer, gone) = streamed(head, end);
+                let (gone, client) = Gone::new();
                 self.go_on(run, gone, instance);
-                answer
+                self.answered(head, instance).map(|answered| streamed(answered, end, client))
             }
         };
         Handled { instance, outcome: outcome.and_then(|response| checked(response, is_head)) }
@@ -143,6 +152,15 @@ impl Class {
         let working = self.inner.host.inner.drain.work()?;
         let parameters = &*parameters;
         Ok((working, self.inner.pools.acquire(&key, || Arc::from(parameters), None).await?))
+    }
+
+    /// The answer, if there is one. What a guest says of why there is none is for its owner, and its code for whoever asked.
+    fn answered(&self, head: Head, instance: Option<InstanceId>) -> Result<Answered> {
+        head.map_err(|declined| {
+            let (app, class, instance) = (self.app_name(), self.name(), instance.map(InstanceId::get));
+            tracing::warn!(app, class, instance, code = %declined.details, "a guest gave an error code for an answer");
+            returned(format!("`handle` returned the error code `{}`", declined.code))
+        })
     }
 
     /// Lets a guest go on by itself after the head of its answer.
@@ -178,8 +196,8 @@ fn returned(message: impl Into<String>) -> Error {
 }
 
 /// The answer of a guest that has ended.
-fn whole(head: Head) -> Result<Response<GuestBody>> {
-    let Answered { response, marks_end } = head.map_err(|code| returned(format!("`handle` returned {code}")))?;
+fn whole(answered: Answered) -> Result<Response<GuestBody>> {
+    let Answered { response, marks_end } = answered;
     let (parts, body) = response.into_parts();
     let body = GuestBody::ended(body, marks_end)
         .ok_or_else(|| returned("`handle` returned without finishing the body of its answer"))?;
@@ -201,13 +219,9 @@ fn length<B>(response: &Response<B>) -> Option<u64> {
     response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// The answer of a guest that goes on, and what says when nobody reads it any more.
-fn streamed(head: Head, end: oneshot::Receiver<()>) -> (Result<Response<GuestBody>>, Gone) {
-    let (gone, client) = Gone::new();
-    let answer = head.map_err(|code| returned(format!("`handle` returned {code}"))).map(|answered| {
-        let Answered { response, marks_end } = answered;
-        let length = length(&response);
-        response.map(|body| GuestBody::streamed(body, marks_end, length, end, client))
-    });
-    (answer, gone)
+/// The answer of a guest that goes on. `end` is told when it returns, `client` is dropped when nobody reads any more.
+fn streamed(answered: Answered, end: oneshot::Receiver<()>, client: oneshot::Sender<()>) -> Response<GuestBody> {
+    let Answered { response, marks_end } = answered;
+    let length = length(&response);
+    response.map(|body| GuestBody::streamed(body, marks_end, length, end, client))
 }
