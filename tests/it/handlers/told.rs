@@ -7,6 +7,7 @@ use tracing::{Instrument, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
+use wasmhost_tests::{Server, TestHost};
 
 use super::{BOTH, get, serve};
 use crate::log::Log;
@@ -47,4 +48,28 @@ async fn a_request_has_the_span_of_a_call() {
         let spans = spans.0.lock().unwrap();
         assert!(spans.contains(&vec!["call", "request", "client"]), "{guest}: {spans:?}");
     }
+}
+
+#[tokio::test]
+async fn of_several_classes_the_default_one_has_the_handler() {
+    for (settings, answer) in [
+        ("[class.guestbook]\ndefault = true", "the guestbook at /, hit 1"),
+        ("[class.site]\ndefault = true\nparameters = { name = \"a\", size = 1 }", "a at /, hit 1"),
+    ] {
+        let host = TestHost::new();
+        host.host.publish(&host.app("site", settings).await.unwrap());
+        let front = host.host.web_service().root("site");
+        assert_eq!(get(&front, "/").await.ok(), answer);
+    }
+}
+
+#[test]
+fn where_nobody_says_which_class_has_the_handler_it_is_the_first_and_that_is_said() {
+    let host = TestHost::new();
+    let server = Server::ready(["--no-build".into(), host.manifest("site", "")]);
+    let said = server.said();
+    let warning = said.lines().find(|line| line.contains("has a web handler and several classes")).expect(&said);
+    assert!(warning.contains("`default = true`") && warning.contains("class=\"site\""), "{warning}");
+    assert!(server.get("/site/site/x?name=a&size=1").ends_with("a at /x?name=a&size=1, hit 1"));
+    assert!(server.get("/site/guestbook/x").starts_with("HTTP/1.1 404 "));
 }
