@@ -386,6 +386,23 @@ async fn a_trap_in_a_shared_instance_cuts_all_answers_and_a_timeout_its_own() {
 }
 
 #[tokio::test]
+async fn a_request_that_a_dying_instance_has_not_begun_is_answered_by_another_one() {
+    let (_host, app, front) = serve("http-async", "reuse = true\nconcurrency = 4").await;
+    let first = get(&front, "/count").await;
+    let mut dying = std::pin::pin!(get(&front, "/die/late/before"));
+    // It runs now, and nothing else does in its instance until it dies.
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut dying).await.is_err());
+    let (sender, body) = upload();
+    sender.send(Frame::data(Bytes::from_static(b"a piece"))).unwrap();
+    drop(sender);
+    let (dying, next) = tokio::join!(dying, async { read(call(&front, post("/whole", body)).await).await });
+    assert_eq!((dying.status, dying.instance()), (500, first.instance()));
+    assert_eq!(next.ok(), "a piece");
+    assert_ne!(next.instance(), first.instance());
+    assert_eq!(app.pools().iter().map(|pool| pool.starts).sum::<u64>(), 2);
+}
+
+#[tokio::test]
 async fn requests_do_not_share_an_instance_of_wasi_0_2() {
     let error = TestHost::new().app("http", "[class.http]\nconcurrency = 2").await.unwrap_err();
     assert!(error.to_string().contains("of WASI 0.3, and this class has one of 0.2"), "{error}");

@@ -26,9 +26,9 @@ use wasmtime_wasi_http::WasiBody;
 
 use super::answer::{Asker, InstanceId};
 use super::class::Class;
-use super::metrics::Timed;
+use super::metrics::{ClassMetrics, Timed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::instance::{Answered, Head};
+use crate::instance::{Answered, HandledShared, Head};
 use crate::pool::Guest;
 use crate::values::Value;
 
@@ -49,8 +49,14 @@ pub(crate) struct Handled {
     pub(crate) outcome: Result<Response<GuestBody>>,
 }
 
-/// A guest at its request; dropped, it takes its instance with it.
-type Run = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+/// A request that no guest has seen yet.
+struct Asked {
+    request: Request<WasiBody>,
+    timed: Timed<Arc<ClassMetrics>>,
+}
+
+/// A guest at its request; dropped, it takes its instance with it. What came of it, or the request if it had not begun.
+type Run = Pin<Box<dyn Future<Output = std::result::Result<Result<()>, Box<Asked>>> + Send>>;
 
 impl Class {
     /// Whether the class has a handler of its own for requests.
@@ -77,12 +83,28 @@ impl Class {
             true => tracing::debug_span!("call", app = self.app_name(), class = self.name(), method = HANDLE),
             false => Span::none(),
         };
-        let mut timed = Timed::new(self.inner.metrics.clone());
-        let leased = match self.lease_for_request(&mut parameters).instrument(span.clone()).await {
+        let mut asked = Asked { request, timed: Timed::new(self.inner.metrics.clone()) };
+        loop {
+            match self.handle_in_one(&mut parameters, asked, upload_broke, &span).await {
+                Ok(handled) => return handled,
+                Err(not_begun) => asked = not_begun,
+            }
+        }
+    }
+
+    /// Lets one instance answer; the request comes back if that was shared, and went before it had begun.
+    async fn handle_in_one(
+        &self,
+        parameters: &mut [Value],
+        Asked { request, mut timed }: Asked,
+        upload_broke: &AtomicBool,
+        span: &Span,
+    ) -> std::result::Result<Handled, Asked> {
+        let leased = match self.lease_for_request(parameters).instrument(span.clone()).await {
             Ok(leased) => leased,
             Err(error) => {
                 timed.ended(Some(error.kind()));
-                return Handled { instance: None, outcome: Err(error) };
+                return Ok(Handled { instance: None, outcome: Err(error) });
             }
         };
         timed.leased();
@@ -101,7 +123,10 @@ impl Class {
                 Guest::Exclusive(live) => live.handle(request, head, frame).await,
                 Guest::Shared(shared) => {
                     let shared = shared.clone();
-                    shared.handle(request, head, Box::new(lease), frame).await
+                    match shared.handle(request, head, Box::new(lease), frame).await {
+                        HandledShared::Ended(outcome) => outcome,
+                        HandledShared::NotBegun(request) => return Err(Box::new(Asked { request, timed })),
+                    }
                 }
             };
             match &outcome {
@@ -110,12 +135,14 @@ impl Class {
                 Err(_) => drop(ended),
             }
             timed.ended(outcome.as_ref().err().map(Error::kind));
-            outcome
+            Ok(outcome)
         };
-        let mut run: Run = Box::pin(running.instrument(span));
+        let mut run: Run = Box::pin(running.instrument(span.clone()));
         let first = poll_fn(|context| {
-            if let Poll::Ready(outcome) = run.as_mut().poll(context) {
-                return Poll::Ready(First::Ended(outcome));
+            match run.as_mut().poll(context) {
+                Poll::Ready(Ok(outcome)) => return Poll::Ready(First::Ended(outcome)),
+                Poll::Ready(Err(asked)) => return Poll::Ready(First::NotBegun(asked)),
+                Poll::Pending => {}
             }
             if upload_broke.load(Ordering::Relaxed) {
                 return Poll::Ready(First::Ended(Err(Error::bad_request("the request broke off"))));
@@ -130,6 +157,7 @@ impl Class {
             }
         });
         let outcome = match first.await {
+            First::NotBegun(asked) => return Err(*asked),
             First::Ended(Err(error)) => Err(error),
             First::Ended(Ok(())) => match headed.try_recv() {
                 Ok(head) => self.answered(head, instance).and_then(whole),
@@ -141,7 +169,7 @@ impl Class {
                 self.answered(head, instance).map(|answered| streamed(answered, end, client))
             }
         };
-        Handled { instance, outcome: outcome.and_then(|response| checked(response, is_head)) }
+        Ok(Handled { instance, outcome: outcome.and_then(|response| checked(response, is_head)) })
     }
 
     async fn lease_for_request(
@@ -172,10 +200,11 @@ impl Class {
                 outcome = &mut run => outcome,
                 () = gone.wait() => match tokio::time::timeout(FAREWELL, run).await {
                     Ok(outcome) => outcome,
-                    Err(_) => Err(Error::new(ErrorKind::TimedOut, "`handle` went on after its client had gone")),
+                    Err(_) => Ok(Err(Error::new(ErrorKind::TimedOut, "`handle` went on after its client had gone"))),
                 },
             };
-            if let Err(error) = outcome {
+            // What has given a head has begun.
+            if let Ok(Err(error)) = outcome {
                 let (app, class) = (class.app_name(), class.name());
                 let instance = instance.map(InstanceId::get);
                 tracing::warn!(app, class, instance, %error, "an answer broke off");
@@ -187,6 +216,7 @@ impl Class {
 
 /// What comes first of a guest at its request.
 enum First {
+    NotBegun(Box<Asked>),
     Ended(Result<()>),
     Head(Head),
 }
