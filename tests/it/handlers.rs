@@ -2,6 +2,7 @@
 //! instance, and every way in which a guest can end.
 
 mod told;
+mod wire;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
