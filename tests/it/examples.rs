@@ -1,7 +1,12 @@
 //! Every example, run through the program exactly as its README says, build command included.
 
 mod database;
+mod digest;
+mod events;
+mod fetch_js;
+mod notes;
 mod pools;
+mod proxy;
 mod web_endpoint;
 
 use wasmhost_tests::{Language, root, wasmhost};

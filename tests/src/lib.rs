@@ -1,6 +1,7 @@
-//! What the tests of wasmhost share: hosts that record what guests print, the guests by name, hostile components, and the
-//! real program, run to its end or as a server.
+//! What the tests of wasmhost share: hosts that record what guests print, the guests by name, hostile components, the
+//! real program, run to its end or as a server, and a browser.
 
+mod browser;
 pub mod hostile;
 mod languages;
 mod server;
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use wasmhost::{App, GuestOutput, Host, HostBuilder, OutputLine, OutputOrigin, OutputStream};
 
+pub use browser::Browser;
 pub use languages::Language;
 pub use server::{SOON, Server};
 
@@ -44,6 +46,12 @@ pub fn example(name: &str) -> PathBuf {
     built(&root().join(format!("examples/target/wasm32-wasip2/release/{}.wasm", name.replace('-', "_"))))
 }
 
+/// The component of a guest that is made with the SDK.
+pub fn sdk_guest(name: &str) -> PathBuf {
+    let guests = root().join("guest-sdk/tests/guests/target/wasm32-wasip2/release");
+    built(&guests.join(format!("{}.wasm", name.replace('-', "_"))))
+}
+
 fn built(path: &Path) -> PathBuf {
     assert!(path.is_file(), "`{}` is not built: run `cargo xtask test`, which builds the guests first", path.display());
     path.to_owned()
@@ -57,6 +65,11 @@ pub fn cache_dir() -> PathBuf {
 /// Whether the heavier versions of tests run: `cargo xtask test --full`.
 pub fn is_full() -> bool {
     std::env::var_os("WASMHOST_TEST_FULL").is_some()
+}
+
+/// Whether this is CI, where no suite may be left out.
+fn in_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
 }
 
 /// A host with what its guests printed.

@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a terminal is the whole interface of this program")]
 
+mod browser;
 mod check;
 mod demo;
 mod guests;

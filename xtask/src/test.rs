@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::run::{Cmd, step};
 use crate::toolenv::{TOOL_ENVS, ToolEnv};
-use crate::{Usage, guests, host, sdk, third_party};
+use crate::{Usage, browser, guests, host, sdk, third_party};
 
 /// Builds the guests, fetches those of others, makes the tools of other languages and `wasmhost`, and runs every test.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -15,7 +15,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 
     guests::build()?;
     third_party::fetch()?;
-    let (ready, not_run) = tool_envs()?;
+    let (ready, not_run) = tools()?;
     let program = host::build()?;
     let tests = step("tests", || cargo_test(&options, &ready).run());
     let load = match load_tests(&options) {
@@ -27,8 +27,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let sdk = if options.cargo_test.is_empty() { sdk::test(&program) } else { Ok(()) };
 
     // After the tests, where it is read: a suite that is left out must not look like one that passed.
-    for (env, reason) in &not_run {
-        println!("NOT RUN: {}: {reason}", env.suites);
+    for (suites, reason) in &not_run {
+        println!("NOT RUN: {suites}: {reason}");
     }
     let failures: Vec<_> = [tests, load, sdk].into_iter().filter_map(Result::err).collect();
     match failures.as_slice() {
@@ -67,23 +67,29 @@ impl<'a> Options<'a> {
     }
 }
 
-type NotRun = Vec<(&'static ToolEnv, String)>;
+/// Suites, and why they are left out.
+type NotRun = Vec<(&'static str, String)>;
 
-/// The tool environments that stand, and those that do not with the reason.
+/// The tool environments that stand, and the suites whose tools cannot be had.
 ///
 /// # Errors
 ///
-/// In CI, if one cannot be made: there, a suite left out would go unnoticed.
-fn tool_envs() -> Result<(Vec<&'static ToolEnv>, NotRun)> {
+/// In CI, if there are such: a suite left out would go unnoticed there.
+fn tools() -> Result<(Vec<&'static ToolEnv>, NotRun)> {
     let (mut ready, mut not_run) = (Vec::new(), Vec::new());
     for env in TOOL_ENVS {
         match env.ensure() {
             Ok(()) => ready.push(env),
-            Err(error) if in_ci() => bail!("the suites of {} cannot run, and CI runs all: {error:#}", env.suites),
-            Err(error) => not_run.push((env, format!("{error:#}"))),
+            Err(error) => not_run.push((env.suites, format!("{error:#}"))),
         }
     }
-    Ok((ready, not_run))
+    if let Err(error) = browser::ensure(in_ci()) {
+        not_run.push((browser::SUITES, format!("{error:#}")));
+    }
+    match not_run.as_slice() {
+        [(suites, reason), ..] if in_ci() => bail!("{suites} cannot run, and CI runs all: {reason}"),
+        _ => Ok((ready, not_run)),
+    }
 }
 
 fn in_ci() -> bool {
