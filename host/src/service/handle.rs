@@ -87,7 +87,7 @@ impl Class {
         loop {
             match self.handle_in_one(&mut parameters, asked, upload_broke, &span).await {
                 Ok(handled) => return handled,
-                Err(not_begun) => asked = not_begun,
+                Err(not_begun) => asked = *not_begun,
             }
         }
     }
@@ -99,7 +99,7 @@ impl Class {
         Asked { request, mut timed }: Asked,
         upload_broke: &AtomicBool,
         span: &Span,
-    ) -> std::result::Result<Handled, Asked> {
+    ) -> std::result::Result<Handled, Box<Asked>> {
         let leased = match self.lease_for_request(parameters).instrument(span.clone()).await {
             Ok(leased) => leased,
             Err(error) => {
@@ -125,7 +125,7 @@ impl Class {
                     let shared = shared.clone();
                     match shared.handle(request, head, Box::new(lease), frame).await {
                         HandledShared::Ended(outcome) => outcome,
-                        HandledShared::NotBegun(request) => return Err(Box::new(Asked { request, timed })),
+                        HandledShared::NotBegun(request) => return Err(Box::new(Asked { request: *request, timed })),
                     }
                 }
             };
@@ -157,7 +157,7 @@ impl Class {
             }
         });
         let outcome = match first.await {
-            First::NotBegun(asked) => return Err(*asked),
+            First::NotBegun(asked) => return Err(asked),
             First::Ended(Err(error)) => Err(error),
             First::Ended(Ok(())) => match headed.try_recv() {
                 Ok(head) => self.answered(head, instance).and_then(whole),

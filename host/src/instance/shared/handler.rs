@@ -44,7 +44,7 @@ pub(crate) enum HandledShared {
     Ended(Result<()>),
     /// The instance went before the request had begun, because of others: another one can have it, for nobody has read any of
     /// it.
-    NotBegun(Request<WasiBody>),
+    NotBegun(Box<Request<WasiBody>>),
 }
 
 impl Drop for Asked {
@@ -52,7 +52,7 @@ impl Drop for Asked {
         if let Some(Begins { request, done, slot, .. }) = self.begins.take() {
             // The slot first: whoever asks for another one finds this one given back.
             drop(slot);
-            drop(done.send(HandledShared::NotBegun(request)));
+            drop(done.send(HandledShared::NotBegun(Box::new(request))));
         }
     }
 }
