@@ -36,6 +36,8 @@ pub(crate) use handler::{Answered, Head, LinkedHandler};
 use handles::Table;
 pub(crate) use handles::{Accessors, OpenHandles, Replay, ensure_at_rest};
 pub(crate) use linked::Linked;
+#[cfg(feature = "http")]
+pub(crate) use shared::HandledShared;
 pub(crate) use shared::{Arguments, CallSlot, Called, SharedLive};
 use typed::{Callee, Prepared};
 
@@ -450,7 +452,7 @@ async fn run(
 impl Drop for Live {
     fn drop(&mut self) {
         // Whatever way it went, its last line is printed and what was dropped is told.
-        self.store.data().output.finish();
+        self.store.data().end();
     }
 }
 

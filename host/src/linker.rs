@@ -13,7 +13,7 @@ use crate::engine::{EngineKind, Engines};
 use crate::error::{Error, Result};
 #[cfg(feature = "http")]
 use crate::state::link_inbound;
-use crate::state::{State, link_calls, link_filesystem, link_outbound};
+use crate::state::{State, link_calls, link_errors, link_filesystem, link_outbound};
 
 /// Interfaces of WASI 0.2 and the newest patch version of each package that is linked.
 const WASI_0_2: &[(&str, &[&str])] = &[
@@ -136,6 +136,7 @@ fn link(linker: &mut Linker<State>, kind: EngineKind) -> wasmtime::Result<()> {
     link_calls(linker, kind)?;
     // Last, for these take the place of what is there.
     link_outbound(linker, kind)?;
+    link_errors(linker)?;
     #[cfg(feature = "http")]
     link_inbound(linker)?;
     link_filesystem(linker, kind)

@@ -4,6 +4,7 @@
 //! another. It must not know hooks, classes or pools.
 
 mod calls;
+mod errors;
 mod filesystem;
 mod handles;
 #[cfg(feature = "http")]
@@ -29,6 +30,7 @@ use crate::config::InstanceLimits;
 use crate::error::Error;
 
 pub(crate) use calls::{Calls, Frame, Identity, Peers, Pending, Request, link as link_calls};
+pub(crate) use errors::link as link_errors;
 use filesystem::Bounds;
 pub(crate) use filesystem::{Scratch, link as link_filesystem};
 use handles::Streams;
@@ -184,6 +186,13 @@ impl State {
             })
         });
         Ok(store)
+    }
+
+    /// The guest runs no more, for whatever reason: whoever still hears of it is to know, before its store goes.
+    pub(crate) fn end(&self) {
+        self.output.finish();
+        #[cfg(feature = "http")]
+        self.http_reach.end();
     }
 
     /// Bounds the directories that are to be.

@@ -1,6 +1,9 @@
 //! Web handlers of guests, WASI 0.2 and 0.3, without a network: what they see, bodies both ways, who answers in which
 //! instance, and every way in which a guest can end.
 
+mod told;
+mod wire;
+
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -144,6 +147,21 @@ async fn bodies_flow_both_ways_at_once() {
         }
         drop(sender);
         assert!(read(answer).await.is_whole, "{guest}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_comes_in_pieces_that_are_small_enough_to_wait() {
+    for guest in BOTH {
+        let (.., front) = serve(guest, "").await;
+        let request = Request::get("/pieces/4194304").header("host", "a").body(Full::new(Bytes::new())).unwrap();
+        let mut body = call(&front, request).await.into_body();
+        let mut sizes = Vec::new();
+        while let Some(frame) = body.frame().await {
+            sizes.push(frame.unwrap().into_data().unwrap().len());
+        }
+        assert_eq!(sizes.iter().sum::<usize>(), 4 << 20, "{guest}");
+        assert!(sizes.iter().all(|size| *size <= 64 << 10), "{guest} {sizes:?}");
     }
 }
 
@@ -366,6 +384,23 @@ async fn a_trap_in_a_shared_instance_cuts_all_answers_and_a_timeout_its_own() {
     assert_eq!(get(&front, "/die/sleep/before").await.status, 504);
     assert_eq!(get(&front, "/whole").await.ok(), "");
     wait_until(|| app.pools().iter().all(|pool| pool.waiting == 0)).await;
+}
+
+#[tokio::test]
+async fn a_request_that_a_dying_instance_has_not_begun_is_answered_by_another_one() {
+    let (_host, app, front) = serve("http-async", "reuse = true\nconcurrency = 4").await;
+    let first = get(&front, "/count").await;
+    let mut dying = std::pin::pin!(get(&front, "/die/late/before"));
+    // It runs now, and nothing else does in its instance until it dies.
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut dying).await.is_err());
+    let (sender, body) = upload();
+    sender.send(Frame::data(Bytes::from_static(b"a piece"))).unwrap();
+    drop(sender);
+    let (dying, next) = tokio::join!(dying, async { read(call(&front, post("/whole", body)).await).await });
+    assert_eq!((dying.status, dying.instance()), (500, first.instance()));
+    assert_eq!(next.ok(), "a piece");
+    assert_ne!(next.instance(), first.instance());
+    assert_eq!(app.pools().iter().map(|pool| pool.starts).sum::<u64>(), 2);
 }
 
 #[tokio::test]

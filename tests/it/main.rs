@@ -16,6 +16,7 @@ mod inspect;
 mod library;
 mod lifecycle;
 mod limits;
+mod log;
 mod mutants;
 mod nested;
 mod new;

@@ -3,14 +3,16 @@
 mod forbidden;
 mod pooled;
 mod sites;
+mod uploads;
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use wasmhost::{App, Bound};
-use wasmhost_tests::TestHost;
+use wasmhost_tests::{TestHost, run, wasmhost_command};
 
+use crate::log::Log;
 use sites::Site;
 
 /// A class of a guest that may reach these destinations.
@@ -108,6 +110,18 @@ async fn a_site_that_is_slow_or_gone_is_told_from_one_that_is_refused() {
     assert!(stalled.contains("connection read timeout"), "{stalled}");
     let cut = get(&bound, &(site.url("localhost") + "cut")).await.unwrap_err();
     assert!(cut.contains("incomplete HTTP response"), "{cut}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_guests_are_told_of_an_error_has_no_backtrace_of_the_host() {
+    let (site, host) = (Site::http().await, TestHost::new());
+    let url = site.url("localhost") + "cut";
+    let settings = format!("[class.probe]\nallow-outbound = [\"http://localhost:{}\"]", site.port);
+    let target = format!("{}::probe.get", host.manifest("outbound", &settings).display());
+    // The program, for tests run it with backtraces on.
+    let told = tokio::task::spawn_blocking(move || run(wasmhost_command().args(["run", &target, "--url", &url])));
+    let told = told.await.unwrap().failed(1);
+    assert!(told.contains("incomplete HTTP response") && !told.contains("tokio"), "{told}");
 }
 
 #[tokio::test]
@@ -352,38 +366,5 @@ async fn whoever_runs_a_class_is_told_what_it_was_refused_once() {
         let lines: Vec<_> = text.lines().filter(|line| line.contains(&format!("\"{destination}\""))).collect();
         assert_eq!(lines.len(), 1, "{destination}: {text}");
         assert!(lines[0].contains("`class.probe.allow-outbound`") && lines[0].contains("WARN"), "{}", lines[0]);
-    }
-}
-
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn subscriber(&self) -> impl tracing::Subscriber + Send + Sync + use<> {
-        tracing_subscriber::fmt().with_writer(self.clone()).with_ansi(false).finish()
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
     }
 }

@@ -10,6 +10,9 @@ use crate::{Random, alone, figure, size, until};
 /// Clients at a time.
 const AT_ONCE: usize = 8;
 
+/// What resident memory may grow by, in KiB.
+const GROWTH_KIB: u64 = 16 << 10;
+
 #[test]
 fn clients_that_leave_at_any_moment_leave_nothing_behind() {
     alone(async {
@@ -21,7 +24,7 @@ fn clients_that_leave_at_any_moment_leave_nothing_behind() {
         let server = Server::start(&apps, &[]);
         let mut random = Random::new(7);
         // What is made once is there before it is counted.
-        leave(&server, &mut random, 60).await;
+        leave(&server, &mut random, size(200, 600)).await;
         server.is_at_rest().await;
         let (before, tasks) = (server.held(), server.tasks().await);
         let clients = size(600, 10_000);
@@ -32,6 +35,7 @@ fn clients_that_leave_at_any_moment_leave_nothing_behind() {
         let after = server.held();
         figure(format_args!("disconnects: {clients} clients left; {before:?}, {after:?}"));
         assert!(after.threads <= before.threads, "{before:?} {after:?}");
+        assert!(after.resident_kib <= before.resident_kib + GROWTH_KIB, "{before:?} {after:?}");
         for app in ["p2/p2", "p3/p3", "shared/shared"] {
             let answer = server.process.get(&format!("/{app}/whole"));
             assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");

@@ -9,6 +9,7 @@
 
 mod client;
 mod concurrency;
+mod deaths;
 mod disconnects;
 mod flood;
 mod herd;

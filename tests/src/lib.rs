@@ -199,6 +199,8 @@ pub fn wasmhost_command() -> Command {
     assert!(program.is_file(), "`{}` is not built: run `cargo xtask test`, which builds it first", program.display());
     let mut command = Command::new(program);
     command.current_dir(root()).env("WASMHOST_CACHE_DIR", cache_dir()).env_remove("WASMHOST_LOG");
+    // As those have it who look for a mistake in the host: what its memory holds then is bounded, too.
+    command.env("RUST_BACKTRACE", "1");
     command
 }
 

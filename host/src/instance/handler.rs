@@ -3,6 +3,7 @@
 //! The head of the answer comes while the guest still runs, so it goes another way than the end of the run: through a
 //! channel. Whoever runs the guest sees both. What must not be known here: who asked, and what the answer is sent through.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 
@@ -43,8 +44,37 @@ pub(super) type P3 = TypedFunc<(Resource<p3::Request>,), (std::result::Result<Re
 /// How the body of a request fared.
 type Sent = Pin<Box<dyn Future<Output = std::result::Result<(), wasmtime_wasi_http::Error>> + Send>>;
 
-/// What a guest makes of a request: its answer, or why there is none, in the words of WASI.
-pub(crate) type Head = std::result::Result<Answered, String>;
+/// What a guest makes of a request: its answer, or why there is none.
+pub(crate) type Head = std::result::Result<Answered, Declined>;
+
+/// An error code of WASI, which a guest gave in place of an answer.
+#[derive(Debug)]
+pub(crate) struct Declined {
+    /// Its name alone, for whoever asked.
+    pub(crate) code: String,
+    /// All of it, for the log: it may have text of the guest's own.
+    pub(crate) details: String,
+}
+
+impl Declined {
+    /// Bytes of details that are kept.
+    const MAX_DETAILS_BYTES: usize = 1000;
+
+    fn new(code: &impl fmt::Debug) -> Self {
+        let mut details = format!("{code:?}");
+        let name = details.strip_prefix("ErrorCode::").unwrap_or(&details);
+        let name = name.split(|letter: char| !letter.is_ascii_alphanumeric()).next().unwrap_or_default();
+        let mut code = String::with_capacity(name.len() + 8);
+        for letter in name.chars() {
+            if letter.is_ascii_uppercase() && !code.is_empty() {
+                code.push('-');
+            }
+            code.push(letter.to_ascii_lowercase());
+        }
+        details.truncate(details.floor_char_boundary(Self::MAX_DETAILS_BYTES));
+        Self { code, details }
+    }
+}
 
 /// An answer, of which there may be no more than the head yet.
 #[derive(Debug)]
@@ -93,7 +123,7 @@ impl Live {
                     let incoming = store.data_mut().incoming(request, |answer| {
                         let head_of = |response| Answered { response, marks_end: true };
                         // Whoever asked may be gone.
-                        drop(head.send(answer.map(head_of).map_err(|code| format!("{code:?}"))));
+                        drop(head.send(answer.map(head_of).map_err(|code| Declined::new(&code))));
                     })?;
                     handle.call_async(&mut *store, (incoming.request, incoming.outparam)).await
                 });
@@ -171,7 +201,7 @@ pub(super) async fn answer(
     let task = call.task();
     let (answer,) = handle.finish_call_concurrent(accessor, call).await?;
     let head = match answer {
-        Err(code) => Err(format!("{code:?}")),
+        Err(code) => Err(Declined::new(&code)),
         Ok(response) => Ok(accessor.with(|mut access| {
             let response = access.data_mut().http().table.delete(response)?;
             let response = response.into_http(&mut access, sent)?;
@@ -195,4 +225,26 @@ fn with_authority(mut request: Request<WasiBody>) -> Request<WasiBody> {
         }
     }
     request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_asked_is_told_the_name_of_an_error_code_and_no_text() {
+        let text = Some("a secret".to_owned());
+        let payload = p2::DnsErrorPayload { rcode: text.clone(), info_code: None };
+        for (declined, code) in [
+            (Declined::new(&p2::ErrorCode::InternalError(text.clone())), "internal-error"),
+            (Declined::new(&p3::ErrorCode::InternalError(text)), "internal-error"),
+            (Declined::new(&p2::ErrorCode::DnsError(payload)), "dns-error"),
+            (Declined::new(&p3::ErrorCode::HttpRequestDenied), "http-request-denied"),
+        ] {
+            assert_eq!(declined.code, code);
+            assert_eq!(declined.details.contains("a secret"), code != "http-request-denied", "{declined:?}");
+        }
+        let long = Declined::new(&p2::ErrorCode::InternalError(Some("ü".repeat(10_000))));
+        assert!(long.details.len() <= Declined::MAX_DETAILS_BYTES);
+    }
 }

@@ -31,6 +31,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::state::{Frame, State};
 use crate::values::Value;
 
+#[cfg(feature = "http")]
+pub(crate) use handler::HandledShared;
+
 /// The right to be one of the calls in an instance. It is dropped when the guest's task has ended.
 pub(crate) trait CallSlot: Send + 'static {
     /// Lets the instance take no more calls, if this is still one of those in it. For whoever has given the slot away.

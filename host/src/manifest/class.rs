@@ -102,7 +102,7 @@ pub(crate) struct ClassSection {
     /// Which web pages of other origins may call the class: `"*"` for all, or a list. Without it,
     /// none.
     pub(crate) cors: Option<Cors>,
-    /// This class answers at the app's own host name. At most one class of an app.
+    /// This class answers at the app's own host name, by its component's web handler if that has one. At most one class of an app.
     pub(crate) default: Option<bool>,
     /// Settings of the class's methods, by name.
     pub(crate) method: Option<BTreeMap<String, MethodSection>>,

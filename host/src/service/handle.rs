@@ -23,19 +23,23 @@ use http::response::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use tokio::sync::oneshot;
+use tracing::{Instrument as _, Level, Span};
 use wasmtime_wasi_http::WasiBody;
 
 use super::answer::{Asker, InstanceId};
 use super::class::Class;
-use super::metrics::Timed;
+use super::metrics::{ClassMetrics, Timed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::instance::{Answered, Head};
+use crate::instance::{Answered, HandledShared, Head};
 use crate::pool::Guest;
 use crate::values::Value;
 
 use body::Gone;
 pub(crate) use body::GuestBody;
 use gathered::Gathered;
+
+/// How a handler is named in spans, as a method is.
+const HANDLE: &str = "handle";
 
 /// How long a guest may go on whose client has gone, so that its instance stays warm.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -48,8 +52,14 @@ pub(crate) struct Handled {
     pub(crate) outcome: Result<Response<GuestBody>>,
 }
 
-/// A guest at its request; dropped, it takes its instance with it.
-type Run = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+/// A request that no guest has seen yet.
+struct Asked {
+    request: Request<WasiBody>,
+    timed: Timed<Arc<ClassMetrics>>,
+}
+
+/// A guest at its request; dropped, it takes its instance with it. What came of it, or the request if it had not begun.
+type Run = Pin<Box<dyn Future<Output = std::result::Result<Result<()>, Box<Asked>>> + Send>>;
 
 impl Class {
     /// Whether the class has a handler of its own for requests.
@@ -72,12 +82,32 @@ impl Class {
         request: Request<WasiBody>,
         upload_broke: &AtomicBool,
     ) -> Handled {
-        let mut timed = Timed::new(self.inner.metrics.clone());
-        let leased = match self.lease_for_request(&mut parameters).await {
+        let span = match tracing::enabled!(Level::DEBUG) {
+            true => tracing::debug_span!("call", app = self.app_name(), class = self.name(), method = HANDLE),
+            false => Span::none(),
+        };
+        let mut asked = Asked { request, timed: Timed::new(self.inner.metrics.clone()) };
+        loop {
+            match self.handle_in_one(&mut parameters, asked, upload_broke, &span).await {
+                Ok(handled) => return handled,
+                Err(not_begun) => asked = *not_begun,
+            }
+        }
+    }
+
+    /// Lets one instance answer; the request comes back if that was shared, and went before it had begun.
+    async fn handle_in_one(
+        &self,
+        parameters: &mut [Value],
+        Asked { request, mut timed }: Asked,
+        upload_broke: &AtomicBool,
+        span: &Span,
+    ) -> std::result::Result<Handled, Box<Asked>> {
+        let leased = match self.lease_for_request(parameters).instrument(span.clone()).await {
             Ok(leased) => leased,
             Err(error) => {
                 timed.ended(Some(error.kind()));
-                return Handled { instance: None, outcome: Err(error) };
+                return Ok(Handled { instance: None, outcome: Err(error) });
             }
         };
         timed.leased();
@@ -87,7 +117,7 @@ impl Class {
         let frame = Asker::default().frame(lease.pool());
         let (head, mut headed) = oneshot::channel();
         let (ended, end) = oneshot::channel();
-        let mut run: Run = Box::pin(async move {
+        let running = async move {
             // Dropped in the other order: before the instance goes its end is told, before that its work is over.
             let _working = working;
             let mut lease = lease;
@@ -96,7 +126,10 @@ impl Class {
                 Guest::Exclusive(live) => live.handle(request, head, frame).await,
                 Guest::Shared(shared) => {
                     let shared = shared.clone();
-                    shared.handle(request, head, Box::new(lease), frame).await
+                    match shared.handle(request, head, Box::new(lease), frame).await {
+                        HandledShared::Ended(outcome) => outcome,
+                        HandledShared::NotBegun(request) => return Err(Box::new(Asked { request: *request, timed })),
+                    }
                 }
             };
             match &outcome {
@@ -105,9 +138,10 @@ impl Class {
                 Err(_) => drop(ended),
             }
             timed.ended(outcome.as_ref().err().map(Error::kind));
-            outcome
-        });
-        let mut answer: Option<Begun> = None;
+            Ok(outcome)
+        };
+        let mut run: Run = Box::pin(running.instrument(span.clone()));
+        let mut answer: Option<Result<Begun>> = None;
         let ended = poll_fn(|context| {
             loop {
                 if let Poll::Ready(outcome) = run.as_mut().poll(context) {
@@ -115,37 +149,40 @@ impl Class {
                 }
                 match &mut answer {
                     Some(answer) => {
-                        let is_news = answer.as_mut().is_ok_and(|(_, body, _)| body.gather(context));
+                        let is_news = answer.as_mut().is_ok_and(|begun| begun.body.gather(context));
                         if !is_news {
                             return Poll::Ready(None);
                         }
                     }
                     None if upload_broke.load(Ordering::Relaxed) => {
-                        return Poll::Ready(Some(Err(Error::bad_request("the request broke off"))));
+                        return Poll::Ready(Some(Ok(Err(Error::bad_request("the request broke off")))));
                     }
                     None if headed.is_terminated() => return Poll::Pending,
                     None => match Pin::new(&mut headed).poll(context) {
-                        Poll::Ready(Ok(head)) => answer = Some(begun(head)),
+                        Poll::Ready(Ok(head)) => answer = Some(self.begun(head, instance)),
                         // It gave its answer up, and goes on: what comes of it is its end.
                         Poll::Ready(Err(_)) | Poll::Pending => return Poll::Pending,
                     },
                 }
             }
         });
-        let outcome = match ended.await {
-            Some(Err(error)) => Err(error),
-            Some(Ok(())) => match answer.or_else(|| headed.try_recv().ok().map(begun)) {
-                Some(answer) => answer.and_then(whole),
-                None => Err(returned("`handle` returned without an answer")),
-            },
+        let ended = match ended.await {
+            None => None,
+            Some(Ok(outcome)) => Some(outcome),
+            Some(Err(asked)) => return Err(asked),
+        };
+        // The guest may have given it at its very end.
+        let answer = answer.or_else(|| headed.try_recv().ok().map(|head| self.begun(head, instance)));
+        let answer = answer.unwrap_or_else(|| Err(returned("`handle` returned without an answer")));
+        let outcome = match ended {
+            Some(outcome) => outcome.and(answer).and_then(whole),
             None => {
                 let (gone, client) = Gone::new();
                 self.go_on(run, gone, instance);
-                let no_answer = || Err(returned("`handle` returned without an answer"));
-                answer.unwrap_or_else(no_answer).map(|answer| streamed(answer, end, client))
+                answer.map(|answer| streamed(answer, end, client))
             }
         };
-        Handled { instance, outcome: outcome.and_then(|response| checked(response, is_head)) }
+        Ok(Handled { instance, outcome: outcome.and_then(|response| checked(response, is_head)) })
     }
 
     async fn lease_for_request(
@@ -158,6 +195,17 @@ impl Class {
         Ok((working, self.inner.pools.acquire(&key, || Arc::from(parameters), None).await?))
     }
 
+    /// The answer, if there is one. What a guest says of why there is none is for its owner, and its code for whoever asked.
+    fn begun(&self, head: Head, instance: Option<InstanceId>) -> Result<Begun> {
+        let Answered { response, marks_end } = head.map_err(|declined| {
+            let (app, class, instance) = (self.app_name(), self.name(), instance.map(InstanceId::get));
+            tracing::warn!(app, class, instance, code = %declined.details, "a guest gave an error code for an answer");
+            returned(format!("`handle` returned the error code `{}`", declined.code))
+        })?;
+        let (head, body) = response.into_parts();
+        Ok(Begun { head, body: Gathered::new(body), marks_end })
+    }
+
     /// Lets a guest go on by itself after the head of its answer.
     fn go_on(&self, mut run: Run, mut gone: Gone, instance: Option<InstanceId>) {
         let class = self.clone();
@@ -167,10 +215,11 @@ impl Class {
                 outcome = &mut run => outcome,
                 () = gone.wait() => match tokio::time::timeout(FAREWELL, run).await {
                     Ok(outcome) => outcome,
-                    Err(_) => Err(Error::new(ErrorKind::TimedOut, "`handle` went on after its client had gone")),
+                    Err(_) => Ok(Err(Error::new(ErrorKind::TimedOut, "`handle` went on after its client had gone"))),
                 },
             };
-            if let Err(error) = outcome {
+            // What has given a head has begun.
+            if let Ok(Err(error)) = outcome {
                 let (app, class) = (class.app_name(), class.name());
                 let instance = instance.map(InstanceId::get);
                 tracing::warn!(app, class, instance, %error, "an answer broke off");
@@ -180,14 +229,11 @@ impl Class {
     }
 }
 
-/// An answer that has begun: its head, what is there of its body, and whether a finished body has a mark. If not, why there
-/// is none.
-type Begun = Result<(Parts, Gathered, bool)>;
-
-fn begun(head: Head) -> Begun {
-    let Answered { response, marks_end } = head.map_err(|code| returned(format!("`handle` returned {code}")))?;
-    let (parts, body) = response.into_parts();
-    Ok((parts, Gathered::new(body), marks_end))
+/// An answer of which there may be no more than the head yet.
+struct Begun {
+    head: Parts,
+    body: Gathered,
+    marks_end: bool,
 }
 
 fn returned(message: impl Into<String>) -> Error {
@@ -195,10 +241,10 @@ fn returned(message: impl Into<String>) -> Error {
 }
 
 /// The answer of a guest that has ended.
-fn whole((parts, body, marks_end): (Parts, Gathered, bool)) -> Result<Response<GuestBody>> {
+fn whole(Begun { head, body, marks_end }: Begun) -> Result<Response<GuestBody>> {
     let body = GuestBody::ended(body, marks_end)
         .ok_or_else(|| returned("`handle` returned without finishing the body of its answer"))?;
-    Ok(Response::from_parts(parts, body))
+    Ok(Response::from_parts(head, body))
 }
 
 /// Refuses an answer that says another length than it has: what follows on the connection would be taken for its rest.
@@ -216,12 +262,9 @@ fn length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// The answer of a guest that goes on. `end` is told its end, `client` is dropped with the answer.
-fn streamed(
-    (parts, body, marks_end): (Parts, Gathered, bool),
-    end: oneshot::Receiver<()>,
-    client: oneshot::Sender<()>,
-) -> Response<GuestBody> {
-    let length = length(&parts.headers);
-    Response::from_parts(parts, GuestBody::streamed(body, marks_end, length, end, client))
+/// The answer of a guest that goes on. `end` is told when it returns, `client` is dropped when nobody reads any more.
+fn streamed(answer: Begun, end: oneshot::Receiver<()>, client: oneshot::Sender<()>) -> Response<GuestBody> {
+    let Begun { head, body, marks_end } = answer;
+    let length = length(&head.headers);
+    Response::from_parts(head, GuestBody::streamed(body, marks_end, length, end, client))
 }

@@ -100,7 +100,10 @@ impl State {
             drop(self.table.delete(Resource::<HostIncomingBody>::new_own(rep)));
         } else if entry.is::<HostOutgoingBody>() {
             self.sweep_children::<HostOutgoingBody, DynOutputStream>(rep);
-            drop(self.table.delete(Resource::<HostOutgoingBody>::new_own(rep)));
+            // Of a request, too: whoever reads it is not to take what there is for all of it.
+            if let Ok(body) = self.table.delete(Resource::<HostOutgoingBody>::new_own(rep)) {
+                body.abort();
+            }
         }
     }
 

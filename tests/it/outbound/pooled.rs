@@ -3,7 +3,8 @@
 use wasmhost_tests::TestHost;
 
 use super::sites::Site;
-use super::{Log, call, get, listed};
+use super::{call, get, listed};
+use crate::log::Log;
 
 #[tokio::test]
 async fn requests_of_a_class_share_a_connection_and_two_classes_never_do() {

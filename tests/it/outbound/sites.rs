@@ -9,6 +9,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -56,6 +57,22 @@ impl Site {
     /// Answers request after request over one connection: see [`answer_all`].
     pub(crate) async fn lasting() -> Self {
         Self::serve(Ipv4Addr::LOCALHOST.into(), |stream| Box::pin(answer_all(stream))).await
+    }
+
+    /// Answers nobody, and says of each connection, when that has ended, what came over it.
+    pub(crate) async fn silent() -> (Self, mpsc::UnboundedReceiver<String>) {
+        let (sender, came) = mpsc::unbounded_channel();
+        let site = Self::serve(Ipv4Addr::LOCALHOST.into(), move |mut stream| {
+            let sender = sender.clone();
+            Box::pin(async move {
+                let mut all = Vec::new();
+                // A reset ends it as well.
+                let _ = stream.read_to_end(&mut all).await;
+                let _ = sender.send(String::from_utf8_lossy(&all).into_owned());
+                Ok(())
+            })
+        });
+        (site.await, came)
     }
 
     /// On every address of this machine.

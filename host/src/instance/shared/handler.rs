@@ -25,12 +25,36 @@ use crate::state::{Frame as CallFrame, State};
 
 /// A request on its way into the instance.
 pub(super) struct Asked {
-    request: Request<WasiBody>,
-    head: oneshot::Sender<Head>,
-    done: oneshot::Sender<Result<()>>,
-    slot: Box<dyn CallSlot>,
     frame: CallFrame,
     deadline: Option<Instant>,
+    /// Taken out when the guest's task begins.
+    begins: Option<Begins>,
+}
+
+struct Begins {
+    request: Request<WasiBody>,
+    head: oneshot::Sender<Head>,
+    done: oneshot::Sender<HandledShared>,
+    slot: Box<dyn CallSlot>,
+}
+
+/// What became of a request in a shared instance.
+pub(crate) enum HandledShared {
+    /// It came to an end, good or bad.
+    Ended(Result<()>),
+    /// The instance went before the request had begun, because of others: another one can have it, for nobody has read any of
+    /// it.
+    NotBegun(Box<Request<WasiBody>>),
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if let Some(Begins { request, done, slot, .. }) = self.begins.take() {
+            // The slot first: whoever asks for another one finds this one given back.
+            drop(slot);
+            drop(done.send(HandledShared::NotBegun(Box::new(request))));
+        }
+    }
 }
 
 impl SharedLive {
@@ -46,18 +70,21 @@ impl SharedLive {
         head: oneshot::Sender<Head>,
         slot: Box<dyn CallSlot>,
         frame: CallFrame,
-    ) -> Result<()> {
+    ) -> HandledShared {
         let blueprint = &self.inside.blueprint;
         let span = Span::method(&blueprint.bounds);
         let deadline = span.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let (done, is_done) = oneshot::channel();
         let retire = slot.retirer();
         let frame = CallFrame { deadline: frame.deadline.into_iter().chain(deadline).min(), ..frame };
-        let asked = Asked { request, head, done, slot, frame, deadline };
-        // If nobody is there to take it, it is dropped with its sender.
-        drop(self.commands.send(Command::Handle(Box::new(asked))));
-        let done = self.awaited(is_done, deadline, (&span, HANDLE), retire).await?;
-        done.unwrap_or_else(|| Err(self.inside.failed()))
+        let begins = Some(Begins { request, head, done, slot });
+        // If nobody is there to take it, it comes back and is dropped, and says so as its answer.
+        drop(self.commands.send(Command::Handle(Box::new(Asked { frame, deadline, begins }))));
+        match self.awaited(is_done, deadline, (&span, HANDLE), retire).await {
+            Ok(Some(handled)) => handled,
+            Ok(None) => HandledShared::Ended(Err(self.inside.failed())),
+            Err(error) => HandledShared::Ended(Err(error)),
+        }
     }
 }
 
@@ -70,8 +97,9 @@ pub(super) struct HandleTask {
 
 impl AccessorTask<State> for HandleTask {
     async fn run(self, accessor: &Accessor<State>) -> wasmtime::Result<()> {
-        let Self { asked, handle, inside } = self;
-        let Asked { request, head, done, slot, frame, deadline } = *asked;
+        let Self { mut asked, handle, inside } = self;
+        let Some(Begins { request, head, done, slot }) = asked.begins.take() else { return Ok(()) };
+        let (frame, deadline) = (std::mem::take(&mut asked.frame), asked.deadline);
         let mut task = GuestTask::begin(accessor, &inside, slot);
         let frame = task.frame(frame);
         let (tail, read) = oneshot::channel();
@@ -88,10 +116,11 @@ impl AccessorTask<State> for HandleTask {
             accessor.with(|mut access| access.get().calls.end_task(number));
             Ok::<_, wasmtime::Error>(())
         };
-        let ((), caller) = task.attend(pin!(answering), (done, deadline, HANDLE), Err).await?;
+        let ((), caller) =
+            task.attend(pin!(answering), (done, deadline, HANDLE), |error| HandledShared::Ended(Err(error))).await?;
         task.end(accessor, caller.is_none());
         if let Some(done) = caller {
-            drop(done.send(Ok(())));
+            drop(done.send(HandledShared::Ended(Ok(()))));
         }
         Ok(())
     }

@@ -116,7 +116,7 @@ pub(super) fn add_component(
         let settings = settings(&entry.name, Some("main"), manifest, &section)?;
         app.entrypoints.push(of_component.entrypoint(entrypoint, settings)?);
     }
-    let handled_by = handler_class(handler.as_ref(), &drafts);
+    let handled_by = handler.as_ref().and_then(|_| handler_class(&app.name, &entry.name, &drafts));
     for (index, draft) in drafts.into_iter().enumerate() {
         let handler = handler.clone().filter(|_| handled_by == Some(index));
         app.classes.push(of_component.class(&app.name, draft, handler)?);
@@ -124,11 +124,26 @@ pub(super) fn add_component(
     Ok(())
 }
 
-/// The class that answers a component's requests: the root's, else the only one.
-fn handler_class(handler: Option<&Handler>, drafts: &[Draft]) -> Option<usize> {
-    handler?;
-    let root = drafts.iter().position(|draft| draft.export.is_none());
-    root.or_else(|| (drafts.len() == 1).then_some(0))
+/// The class that answers a component's requests: the default one, the root's, or the only one. Where nobody says which of
+/// several, it is the first, with a warning.
+fn handler_class(app: &str, component: &str, drafts: &[Draft]) -> Option<usize> {
+    let default = drafts.iter().position(|draft| draft.settings.is_default);
+    let root = || drafts.iter().position(|draft| draft.export.is_none());
+    if let Some(known) = default.or_else(root) {
+        return Some(known);
+    }
+    let [first, others @ ..] = drafts else { return None };
+    if !others.is_empty() {
+        let class = &first.name;
+        tracing::warn!(
+            app,
+            component,
+            class,
+            "the component has a web handler and several classes, and none of them has `default = true`: its requests go to \
+             this one"
+        );
+    }
+    Some(0)
 }
 
 /// How often an instance may be used of a component that was not written for being used again: one with a web handler and

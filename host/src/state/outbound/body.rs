@@ -3,11 +3,13 @@
 //! A connection is given back when an answer was read to its end, and closed when it was broken off.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -26,6 +28,9 @@ use super::{Outbound, http::explain};
 ///
 /// A server may answer and hang up before it has read all. Guests that write first and look for an answer then would be told
 /// that the stream is closed, and never what the server said; so the rest is taken from them and thrown away.
+///
+/// WASI's own bodies end in the same way when their guest dies. This one fails then, unless it has the mark of a finished
+/// body, which is not sent (see [`inbound`](crate::state)).
 pub(super) struct HeardOut {
     /// `None` once it has ended.
     body: Option<WasiBody>,
@@ -42,12 +47,20 @@ impl HeardOut {
 
 /// What takes the rest of such bodies. Ends with the instance.
 #[derive(Default)]
-pub(super) struct Unheard(Mutex<JoinSet<()>>);
+pub(super) struct Unheard {
+    tasks: Mutex<JoinSet<()>>,
+    /// Whether the guest is done for. Set before anything of its store goes.
+    is_over: AtomicBool,
+}
 
 impl Unheard {
+    pub(super) fn end(&self) {
+        self.is_over.store(true, Ordering::Release);
+    }
+
     fn take(&self, mut body: WasiBody) {
         let Ok(runtime) = Handle::try_current() else { return };
-        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
         tasks.spawn_on(async move { while let Some(Ok(_)) = body.frame().await {} }, &runtime);
     }
@@ -59,11 +72,18 @@ impl Body for HeardOut {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        let frame = Pin::new(body).poll_frame(context);
-        if let Poll::Ready(None | Some(Err(_))) = frame {
+        let frame = ready!(Pin::new(body).poll_frame(context));
+        let is_trailers = frame.as_ref().is_some_and(|frame| frame.as_ref().is_ok_and(Frame::is_trailers));
+        if is_trailers || !matches!(frame, Some(Ok(_))) {
             self.body = None;
         }
-        frame
+        Poll::Ready(match frame {
+            Some(Ok(mark)) if mark.trailers_ref().is_some_and(HeaderMap::is_empty) => None,
+            None if self.unheard.upgrade().is_none_or(|unheard| unheard.is_over.load(Ordering::Acquire)) => {
+                Some(Err(Error::ConnectionTerminated))
+            }
+            frame => frame,
+        })
     }
 
     fn is_end_stream(&self) -> bool {

@@ -30,6 +30,10 @@ const MAX_CONNECT: Duration = Duration::from_secs(60);
 const MAX_FIRST_BYTE: Duration = Duration::from_secs(600);
 const MAX_BETWEEN_BYTES: Duration = Duration::from_secs(300);
 
+/// The largest piece of a body that is taken from a guest at once, requests and answers alike. Up to three of them wait for
+/// a reader who is slow; larger ones go through no faster.
+const MAX_PIECE_BYTES: usize = 64 << 10;
+
 /// Sends the requests of one instance.
 pub(in crate::state) struct HttpReach {
     reach: Arc<Reach>,
@@ -40,6 +44,13 @@ pub(in crate::state) struct HttpReach {
 impl HttpReach {
     pub(in crate::state) fn new(reach: Arc<Reach>) -> Self {
         Self { reach, unheard: None }
+    }
+
+    /// The guest runs no more. A body that it has not finished by now ends as a failure, wherever it is read.
+    pub(in crate::state) fn end(&self) {
+        if let Some(unheard) = &self.unheard {
+            unheard.end();
+        }
     }
 }
 
@@ -58,6 +69,14 @@ impl WasiHttpHooks for HttpReach {
         let let_go = CancellationToken::new();
         let request = request.map(|body| WasiBody::new(HeardOut::new(body, unheard, let_go.clone())));
         Box::new(async move { send(&reach, request, let_go, options.unwrap_or_default()).await })
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        MAX_PIECE_BYTES
+    }
+
+    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
+        MAX_PIECE_BYTES
     }
 }
 

@@ -26,6 +26,8 @@ impl wasip3::exports::http::handler::Guest for Component {
             ["status", code] => answer(code.parse().expect("a status"), Vec::new()),
             ["trailers"] => trailers(request).await,
             ["early"] => answer(413, b"no, thanks".to_vec()),
+            ["pieces", bytes] => answer(200, vec![b'x'; bytes.parse().expect("a number of bytes")]),
+            ["fail", text] => return Err(ErrorCode::InternalError(Some(text.to_owned()))),
             ["refuse"] => return Err(ErrorCode::HttpRequestDenied),
             ["die", how, "before"] => {
                 die(how).await;
@@ -131,6 +133,12 @@ async fn die(how: &str) {
         "spin" => loop {
             std::hint::spin_loop();
         },
+        // For so long it lets nobody else have the instance.
+        "late" => {
+            let begin = monotonic_clock::now();
+            while monotonic_clock::now() < begin + 2_000_000_000 {}
+            std::process::abort();
+        }
         "sleep" => monotonic_clock::wait_for(600_000_000_000).await,
         _ => {}
     }

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use wasip2::clocks::monotonic_clock;
 use wasip2::http::types::{
-    Fields, IncomingBody, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam, Trailers,
+    ErrorCode, Fields, IncomingBody, IncomingRequest, Method, OutgoingBody, OutgoingRequest, OutgoingResponse,
+    ResponseOutparam, Scheme, Trailers,
 };
 
 wasip2::http::proxy::export!(Component);
@@ -24,6 +25,9 @@ impl wasip2::exports::http::incoming_handler::Guest for Component {
             ["count"] => answer(out, 200, requests.to_string().as_bytes()),
             ["request"] => answer(out, 200, described(&request, &target).as_bytes()),
             ["echo"] => echo(request, out),
+            ["pieces", bytes] => pieces(out, bytes.parse().expect("a number of bytes")),
+            ["fail", text] => ResponseOutparam::set(out, Err(ErrorCode::InternalError(Some(text.to_owned())))),
+            ["unfinished", authority] => unfinished(out, authority),
             ["large", bytes] => large(out, bytes.parse().expect("a number of bytes")),
             ["whole"] => answer(out, 200, &read(request).0),
             ["status", code] => answer(out, code.parse().expect("a status"), b""),
@@ -117,6 +121,37 @@ fn large(out: ResponseOutparam, bytes: usize) {
         }
     }
     OutgoingBody::finish(body, None).expect("nothing was said of its length");
+}
+
+/// Writes as much at a time as it may.
+fn pieces(out: ResponseOutparam, bytes: usize) {
+    let body = head(out, 200, &[]);
+    {
+        let to = body.write().expect("the first stream");
+        let mut left = bytes;
+        while left > 0 {
+            to.subscribe().block();
+            let may = to.check_write().expect("the client reads");
+            let piece = left.min(usize::try_from(may).expect("it fits"));
+            to.write(&vec![b'x'; piece]).expect("it may");
+            left -= piece;
+        }
+    }
+    OutgoingBody::finish(body, None).expect("nothing was said of its length");
+}
+
+/// Leaves a request to another place where it is, with some of its body sent, and answers.
+fn unfinished(out: ResponseOutparam, authority: &str) {
+    let request = OutgoingRequest::new(Fields::new());
+    request.set_method(&Method::Post).expect("a method");
+    request.set_scheme(Some(&Scheme::Http)).expect("a scheme");
+    request.set_authority(Some(authority)).expect("an authority");
+    request.set_path_with_query(Some("/")).expect("a path");
+    let body = request.body().expect("the first body");
+    std::mem::forget(wasip2::http::outgoing_handler::handle(request, None).expect("it is listed"));
+    write(&body, b"the beginning");
+    std::mem::forget(body);
+    answer(out, 200, b"left");
 }
 
 fn trailers(request: IncomingRequest, out: ResponseOutparam) {

@@ -100,6 +100,18 @@ impl Guest for Probe {
         read(waited_for(&answer)?)
     }
 
+    fn post_and_die(url: String, pieces: u32) -> Result<(), String> {
+        let (scheme, authority, path) = parts(&url)?;
+        let request = request(&Method::Post, scheme, authority, path)?;
+        let body = request.body().expect("the first body");
+        let _answer = outgoing_handler::handle(request, None).map_err(http_code)?;
+        let stream = body.write().expect("the first stream");
+        for _ in 0..pieces {
+            stream.blocking_write_and_flush(&[b'x'; 4096]).map_err(|error| format!("while writing: {error:?}"))?;
+        }
+        std::process::abort();
+    }
+
     fn request(method: String, scheme: String, authority: String) -> Result<String, String> {
         let method = if method == "CONNECT" { Method::Connect } else { Method::Other(method) };
         read(answer(&method, &scheme, &authority, "/", None)?)

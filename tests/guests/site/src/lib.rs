@@ -1,8 +1,10 @@
-//! Serves the promises about a web handler beside typed methods: parameters in the query, hooks, and routes that come first.
+//! Serves the promises about a web handler beside typed methods: parameters in the query, hooks, routes that come first, and
+//! two classes that may have it.
 
 use std::cell::{Cell, RefCell};
 use std::io::Write as _;
 
+use exports::test::site::guestbook::Guest as Guestbook;
 use exports::test::site::site::Guest as Site;
 use wasip2::exports::http::incoming_handler::Guest as Handler;
 use wasip2::http::types::{Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam};
@@ -35,6 +37,12 @@ impl Site for Component {
 
     fn hits() -> u32 {
         HITS.get()
+    }
+}
+
+impl Guestbook for Component {
+    fn enter() {
+        NAME.set("the guestbook".to_owned());
     }
 }
 

@@ -1,0 +1,47 @@
+//! Web handlers of guests as clients see them who speak HTTP/1.1 themselves.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use wasmhost_tests::{Server, guest};
+
+use super::BOTH;
+
+const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
+
+/// A client that waits to be told before it sends its body.
+fn expecting(server: &Server, path: &str) -> TcpStream {
+    let mut stream = server.connect();
+    let head = "host: 127.0.0.1\r\nconnection: close\r\nexpect: 100-continue\r\ncontent-length: 5";
+    write!(stream, "POST {path} HTTP/1.1\r\n{head}\r\n\r\n").unwrap();
+    stream
+}
+
+#[test]
+fn a_client_that_asks_before_it_sends_is_told_to_when_the_guest_reads() {
+    for name in BOTH {
+        let server = Server::ready(["--no-build".into(), guest(name)]);
+        let mut stream = expecting(&server, "/whole");
+        let mut told = vec![0; CONTINUE.len()];
+        stream.read_exact(&mut told).unwrap();
+        assert_eq!(String::from_utf8(told).unwrap(), CONTINUE, "{name}");
+        stream.write_all(b"12345").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("12345"), "{name}: {answer}");
+    }
+}
+
+#[test]
+fn a_client_that_asks_before_it_sends_and_is_refused_sends_nothing() {
+    for name in BOTH {
+        let server = Server::ready(["--no-build".into(), guest(name)]);
+        for (path, status) in [("/early", 413), ("/no/such", 404), ("/die/trap/before", 500)] {
+            let mut answer = String::new();
+            // To the end of the connection: what a client sent in spite of it would be taken for its next request.
+            expecting(&server, path).read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{name}{path}: {answer}");
+            assert!(!answer.contains("100 Continue"), "{name}{path}: {answer}");
+        }
+    }
+}
