@@ -3,9 +3,10 @@
 //! ```text
 //!  Pools (one class) ── key ──▶ Pool ── Policy decides ──▶ Lease ── dropped ──▶ back to the pool, or gone
 //!       DashMap                  │  lock for a moment
-//!                                └── starts and exits run as tasks of the host, see tasks; their places come from budget
+//!                                └── starts and exits are tasks of the host, see tasks; their places come from budget
 //! ```
-//! A start belongs to its pool, not to the caller who asked for it. Whatever is dropped, a lease, a caller's future, a start,
+//! A start belongs to its pool, not to the caller who asked for it: that one runs it while it waits, and when it goes the
+//! start goes on as a task. Whatever is dropped, a lease, a caller's future, a start,
 //! gives back what it held. What an instance is and how it starts is a [`Keeper`]'s affair: this module must not know
 //! guests, apps or fronts.
 

@@ -1,4 +1,4 @@
-//! Instances on their way into a pool and out of it, each a task of the host.
+//! Instances on their way into a pool and out of it.
 
 use std::future::poll_fn;
 use std::hash::{BuildHasher, Hasher};
