@@ -34,7 +34,7 @@ mod shapes;
 mod tests;
 mod units;
 
-pub(crate) use address::{AddressKind, HostName, canonical};
+pub(crate) use address::{AddressKind, HostName, canonical, translated};
 #[cfg(feature = "http")]
 pub(crate) use class::Cors;
 pub(crate) use class::{ClassSection, EnvValue, FileEntry, MinInstances, MountEntry, SnapshotMode};

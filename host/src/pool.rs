@@ -5,8 +5,8 @@
 //!       DashMap                  │  lock for a moment
 //!                                └── starts and exits are tasks of the host, see tasks; their places come from budget
 //! ```
-//! A start belongs to its pool, not to the caller who asked for it: that one runs it while it waits, and when it goes the
-//! start goes on as a task. Whatever is dropped, a lease, a caller's future, a start,
+//! A start belongs to its pool, not to the caller who asked for it: it is a task, or runs in that of a caller who does nothing
+//! else, and goes on as a task when that one goes. Whatever is dropped, a lease, a caller's future, a start,
 //! gives back what it held. What an instance is and how it starts is a [`Keeper`]'s affair: this module must not know
 //! guests, apps or fronts.
 
@@ -156,6 +156,15 @@ pub(crate) trait AnyPool: Send + Sync + fmt::Debug {
     fn abandon(self: Arc<Self>);
 }
 
+/// Where a start runs that a caller asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Starts {
+    /// As a task of the host.
+    AsTasks,
+    /// In the caller's, while it waits.
+    Here,
+}
+
 /// The pools of one class.
 pub(crate) struct Pools<K: Keeper> {
     shared: Arc<PoolsShared<K>>,
@@ -223,6 +232,22 @@ impl<K: Keeper> Pools<K> {
         parameters: impl Fn() -> K::Parameters,
         nested: Option<&Nested>,
     ) -> Result<Lease<K>> {
+        self.acquire_from(key, parameters, nested, Starts::AsTasks).await
+    }
+
+    /// As [`acquire`](Self::acquire), for a caller whose task waits for nothing else until it has a lease or is dropped: a
+    /// start runs in it, without a hop, and others may wait for that.
+    pub(crate) async fn acquire_here(&self, key: &[u8], parameters: impl Fn() -> K::Parameters) -> Result<Lease<K>> {
+        self.acquire_from(key, parameters, None, Starts::Here).await
+    }
+
+    async fn acquire_from(
+        &self,
+        key: &[u8],
+        parameters: impl Fn() -> K::Parameters,
+        nested: Option<&Nested>,
+        starts: Starts,
+    ) -> Result<Lease<K>> {
         let depth = nested.map_or(0, Nested::depth);
         loop {
             // The short way: the pool is there, and an instance is idle.
@@ -231,7 +256,7 @@ impl<K: Keeper> Pools<K> {
                 Some(pool) => pool,
                 None => self.pool(key, &parameters)?,
             };
-            match pool.acquire(depth) {
+            match pool.acquire(depth, starts) {
                 members::Step::Leased(lease) => return Ok(lease),
                 members::Step::Refused(error) => return Err(error),
                 // Rare, and large: it is not to make every call's future larger.

@@ -151,6 +151,29 @@ async fn bodies_flow_both_ways_at_once() {
 }
 
 #[tokio::test]
+async fn a_body_that_a_guest_passes_on_goes_on_without_it() {
+    for settings in ["timeout = \"400ms\"", "timeout = \"400ms\"\nreuse = true\nconcurrency = 4"] {
+        let (.., front) = serve("http-async", settings).await;
+        let (sender, body) = upload();
+        let mut answer = call(&front, post("/pass", body)).await;
+        for piece in ["one", "two", "three"] {
+            sender.send(Frame::data(Bytes::from_static(piece.as_bytes()))).unwrap();
+            let frame = tokio::time::timeout(SOON, answer.body_mut().frame()).await.unwrap().unwrap().unwrap();
+            assert_eq!(frame.into_data().unwrap(), piece, "{settings}");
+        }
+        drop(sender);
+        assert!(read(answer).await.is_whole, "{settings}");
+        // One that stands still is not waited for without end.
+        let (sender, body) = upload();
+        let answer = call(&front, post("/pass", body)).await;
+        sender.send(Frame::data(Bytes::from_static(b"one"))).unwrap();
+        let reply = tokio::time::timeout(SOON, read(answer)).await.unwrap();
+        assert!(!reply.is_whole && reply.body == "one", "{settings}: {reply:?}");
+        drop(sender);
+    }
+}
+
+#[tokio::test]
 async fn a_body_comes_in_pieces_that_are_small_enough_to_wait() {
     for guest in BOTH {
         let (.., front) = serve(guest, "").await;

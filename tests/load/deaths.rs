@@ -31,6 +31,7 @@ fn guests_that_die_are_told_and_leave_nothing_behind() {
             App { name: "p2", guest: "http", settings: p2 },
             App { name: "p3", guest: "http-async", settings: p3 },
             App { name: "shared", guest: "http-async", settings: shared },
+            App { name: "fresh", guest: "http", settings: "[class.fresh]\ntimeout = \"100ms\"" },
         ];
         let server = Server::start(&apps, &[]);
         // What is made once is there before it is measured.
@@ -54,7 +55,7 @@ fn guests_that_die_are_told_and_leave_nothing_behind() {
 
 /// Lets so many guests of each class die, before the head of their answer and after it.
 async fn die(server: &Server, (how, status): (&'static str, u16), deaths: usize) {
-    for class in ["p2/p2", "p3/p3", "shared/shared"] {
+    for class in ["p2/p2", "p3/p3", "shared/shared", "fresh/fresh"] {
         for when in ["before", "after"] {
             let mut left = deaths;
             while left > 0 {

@@ -10,6 +10,9 @@ use crate::{Random, alone, figure, size, until};
 /// Clients at a time.
 const AT_ONCE: usize = 8;
 
+/// Where they go: kept instances of both versions, shared ones, and one for each request.
+const CLASSES: [&str; 4] = ["p2/p2", "p3/p3", "shared/shared", "fresh/fresh"];
+
 /// What resident memory may grow by, in KiB.
 const GROWTH_KIB: u64 = 16 << 10;
 
@@ -20,6 +23,7 @@ fn clients_that_leave_at_any_moment_leave_nothing_behind() {
             App { name: "p2", guest: "http", settings: "[class.p2]\nreuse = true" },
             App { name: "p3", guest: "http-async", settings: "[class.p3]\nreuse = true" },
             App { name: "shared", guest: "http-async", settings: "[class.shared]\nreuse = true\nconcurrency = 4" },
+            App { name: "fresh", guest: "http", settings: "" },
         ];
         let server = Server::start(&apps, &[]);
         let mut random = Random::new(7);
@@ -36,7 +40,7 @@ fn clients_that_leave_at_any_moment_leave_nothing_behind() {
         figure(format_args!("disconnects: {clients} clients left; {before:?}, {after:?}"));
         assert!(after.threads <= before.threads, "{before:?} {after:?}");
         assert!(after.resident_kib <= before.resident_kib + GROWTH_KIB, "{before:?} {after:?}");
-        for app in ["p2/p2", "p3/p3", "shared/shared"] {
+        for app in CLASSES {
             let answer = server.process.get(&format!("/{app}/whole"));
             assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
         }
@@ -47,7 +51,7 @@ async fn leave(server: &Server, random: &mut Random, clients: usize) {
     for _ in 0..clients / AT_ONCE {
         let mut leaving = tokio::task::JoinSet::new();
         for _ in 0..AT_ONCE {
-            let class = ["p2/p2", "p3/p3", "shared/shared"][place(random, 3)];
+            let class = CLASSES[place(random, CLASSES.len())];
             let request = match random.below(3) {
                 0 => format!(
                     "POST /{class}/echo HTTP/1.1\r\nhost: a\r\ncontent-length: 65536\r\n\r\n{}",

@@ -85,10 +85,23 @@ pub(crate) fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }
 
+/// The IPv4 address that a NAT64 network translates an IPv6 address to. Where a network has no IPv4, its resolvers give these
+/// for hosts that have nothing else.
+pub(crate) fn translated(address: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(address) = address else { return None };
+    let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = address.segments() else { return None };
+    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+    Some(Ipv4Addr::new(a, b, c, d))
+}
+
 /// Services of clouds that answer each machine with its own credentials, outside of link-local networks.
-const METADATA: [IpAddr; 6] = [
-    // Amazon, Google, Scaleway.
+const METADATA: [IpAddr; 9] = [
+    // Amazon: of machines, of Kubernetes' pods, names.
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x253)),
+    // Oracle, Google, Scaleway.
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe)),
     IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42)),
     // Alibaba, Oracle, Azure.
@@ -123,18 +136,15 @@ impl AddressKind {
     }
 
     fn of_v6(address: Ipv6Addr) -> Self {
+        if let Some(translated) = translated(address.into()) {
+            return match Self::of(translated.into()) {
+                // Not this machine, but the one that translates.
+                Self::Loopback => Self::Forbidden,
+                kind => kind,
+            };
+        }
         match address.segments() {
             [0, 0, 0, 0, 0, 0, 0, 1] => Self::Loopback,
-            // NAT64: where a network has no IPv4, its resolvers give these for hosts that have nothing else.
-            [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-                let [a, b] = high.to_be_bytes();
-                let [c, d] = low.to_be_bytes();
-                match Self::of(Ipv4Addr::new(a, b, c, d).into()) {
-                    // Not this machine, but the one that translates.
-                    Self::Loopback => Self::Forbidden,
-                    kind => kind,
-                }
-            }
             // Teredo and 6to4: they wrap IPv4 addresses, and nobody needs them.
             [0x2001, 0, ..] | [0x2002, ..] => Self::Forbidden,
             [first, ..] if first & 0xe000 == 0x2000 => Self::Public,
@@ -246,7 +256,7 @@ mod tests {
                 Forbidden,
                 "0.0.0.0 0.1.2.3 169.254.0.1 169.254.169.254 169.254.170.2 192.0.0.1 192.0.0.192 224.0.0.1 239.255.255.255 \
                  240.0.0.1 255.255.255.255 100.100.100.200 168.63.129.16 :: ::127.0.0.1 ::8.8.8.8 ::2 fe80::1 febf::1 fec0::1 \
-                 feff::1 fbff::1 ::ffff:0:7f00:1 100::1 5f00::1 ff02::1 ff00:: fd00:ec2::254 fd20:ce::254 fd00:42::42 ::ffff:0.0.0.0 ::ffff:169.254.169.254 \
+                 feff::1 fbff::1 ::ffff:0:7f00:1 100::1 5f00::1 ff02::1 ff00:: fd00:ec2::254 fd00:ec2::23 fd00:c1::a9fe:a9fe fd20:ce::254 fd00:42::42 ::ffff:0.0.0.0 ::ffff:169.254.169.254 \
                  ::ffff:a9fe:a9fe ::ffff:255.255.255.255 64:ff9b::169.254.169.254 64:ff9b::a9fe:a9fe 64:ff9b::127.0.0.1 \
                  64:ff9b::0.0.0.0 64:ff9b::100.100.100.200 64:ff9b::168.63.129.16 64:ff9b:1::8.8.8.8 64:ff9b:1::169.254.169.254 \
                  2002:7f00:1:: 2002:a9fe:a9fe:: 2002:808:808:: 2001::1 2001:0:4136:e378:8000:63bf:3fff:fdd2",

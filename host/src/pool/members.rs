@@ -18,7 +18,7 @@ use super::lease::Lease;
 use super::passage::drawn;
 use super::policy::{Acquired, Asks, Counts, Fate, Policy, Released, Slot};
 use super::waits::{InTheWay, PoolNumber, Room};
-use super::{AnyPool, Event, Held, Keeper, PoolMap, PoolsShared, Started, home, now};
+use super::{AnyPool, Event, Held, Keeper, PoolMap, PoolsShared, Started, Starts, home, now};
 use crate::error::{Error, Result};
 use queue::Waiting;
 use settle::Right;
@@ -122,7 +122,7 @@ impl<K: Keeper> Pool<K> {
         self.lock().is_closed
     }
 
-    pub(super) fn acquire(self: Arc<Self>, depth: u32) -> Step<K> {
+    pub(super) fn acquire(self: Arc<Self>, depth: u32, starts: Starts) -> Step<K> {
         let app = &self.shared.app;
         let may_wake = app.try_wake_for(depth);
         let asks = Asks { may_wake, home: Some(home()), depth };
@@ -138,7 +138,7 @@ impl<K: Keeper> Pool<K> {
                     drop(inner);
                     (Step::Leased(Lease::new(self.clone(), slot, seated)), wakes)
                 }
-                otherwise => (self.queue_up(inner, &otherwise, depth, now), false),
+                otherwise => (self.queue_up(inner, &otherwise, (depth, starts), now), false),
             }
         };
         if may_wake && !woke {

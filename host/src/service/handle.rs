@@ -175,11 +175,14 @@ impl Class {
         let answer = answer.or_else(|| headed.try_recv().ok().map(|head| self.begun(head, instance)));
         let answer = answer.unwrap_or_else(|| Err(returned("`handle` returned without an answer")));
         let outcome = match ended {
-            Some(outcome) => outcome.and(answer).and_then(whole),
+            Some(outcome) => outcome.and(answer).and_then(|mut answer| match answer.is_passed_on() {
+                true => Ok(self.streamed(answer, end, Gone::new().1)),
+                false => whole(answer),
+            }),
             None => {
                 let (gone, client) = Gone::new();
                 self.go_on(run, gone, instance);
-                answer.map(|answer| streamed(answer, end, client))
+                answer.map(|answer| self.streamed(answer, end, client))
             }
         };
         Ok(Handled { instance, outcome: outcome.and_then(|response| checked(response, is_head)) })
@@ -192,7 +195,8 @@ impl Class {
         let key = self.key(parameters)?;
         let working = self.inner.host.inner.drain.work()?;
         let parameters = &*parameters;
-        Ok((working, self.inner.pools.acquire(&key, || Arc::from(parameters), None).await?))
+        // A connection waits for nothing else meanwhile, so a start may run here.
+        Ok((working, self.inner.pools.acquire_here(&key, || Arc::from(parameters)).await?))
     }
 
     /// The answer, if there is one. What a guest says of why there is none is for its owner, and its code for whoever asked.
@@ -204,6 +208,13 @@ impl Class {
         })?;
         let (head, body) = response.into_parts();
         Ok(Begun { head, body: Gathered::new(body), marks_end })
+    }
+
+    /// The answer of a guest that goes on. `end` is told when it returns, `client` when all was read.
+    fn streamed(&self, answer: Begun, end: oneshot::Receiver<()>, client: oneshot::Sender<()>) -> Response<GuestBody> {
+        let Begun { head, body, marks_end } = answer;
+        let (length, patience) = (length(&head.headers), self.inner.settings.timeout);
+        Response::from_parts(head, GuestBody::streamed(body, marks_end, length, end, (client, patience)))
     }
 
     /// Lets a guest go on by itself after the head of its answer.
@@ -236,6 +247,13 @@ struct Begun {
     marks_end: bool,
 }
 
+impl Begun {
+    /// Whether a guest that has ended has left its body to somebody else, as it may in WASI 0.3.
+    fn is_passed_on(&mut self) -> bool {
+        !self.marks_end && !self.body.is_complete()
+    }
+}
+
 fn returned(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::ReturnedError, message)
 }
@@ -260,11 +278,4 @@ fn checked(response: Response<GuestBody>, is_head: bool) -> Result<Response<Gues
 
 fn length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// The answer of a guest that goes on. `end` is told when it returns, `client` is dropped when nobody reads any more.
-fn streamed(answer: Begun, end: oneshot::Receiver<()>, client: oneshot::Sender<()>) -> Response<GuestBody> {
-    let Begun { head, body, marks_end } = answer;
-    let length = length(&head.headers);
-    Response::from_parts(head, GuestBody::streamed(body, marks_end, length, end, client))
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Buf;
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ALLOW, HOST, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::uri::PathAndQuery;
+use http::uri::{Authority, PathAndQuery};
 use http::{Method as Verb, Request, Response, StatusCode, Uri};
 use http_body::Body as HttpBody;
 use http_body_util::BodyExt as _;
@@ -85,6 +85,11 @@ fn parameters(entry: &Entry, query: Option<&str>) -> Result<Vec<Value>, Problem>
 
 /// The request as the guest sees it: its path without what led to the class, which is told apart.
 fn routed(path: &str, head: &Parts, body: WasiBody) -> Result<Request<WasiBody>, Problem> {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let is_host = |host: &HeaderValue| host.is_empty() || Authority::try_from(host.as_bytes()).is_ok();
+    if hosts.next().is_some_and(|host| !is_host(host)) || hosts.next().is_some() {
+        return Err(Error::bad_request("the header `host` is no host, or there are several").into());
+    }
     let mut request = Request::new(body);
     *request.method_mut() = head.method.clone();
     *request.version_mut() = head.version;

@@ -45,3 +45,33 @@ fn a_client_that_asks_before_it_sends_and_is_refused_sends_nothing() {
         }
     }
 }
+
+#[test]
+fn an_answer_of_http_1_0_that_breaks_off_does_not_end_as_a_whole_one() {
+    let server = Server::ready(["--no-build".into(), guest("http-async")]);
+    let ask = |path: &str| {
+        let mut stream = server.connect();
+        write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map(|_| answer)
+    };
+    // Its length is not said, and its end is that of the connection.
+    let whole = ask("/pieces/1048576").unwrap();
+    assert!(whole.starts_with("HTTP/1.0 200 ") && whole.len() > 1 << 20, "{}", whole.len());
+    let cut = ask("/die/late/after").unwrap_err();
+    assert_eq!(cut.kind(), std::io::ErrorKind::ConnectionReset, "{cut}");
+}
+
+#[test]
+fn a_host_that_is_none_is_refused_before_an_instance_starts() {
+    for name in BOTH {
+        let server = Server::ready(["--no-build".into(), guest(name)]);
+        for hosts in [&b"host: \xff\r\n"[..], b"host: a b\r\n", b"host: a\r\nhost: b\r\n"] {
+            let mut stream = server.connect();
+            stream.write_all(&[b"GET /count HTTP/1.1\r\nconnection: close\r\n", hosts, b"\r\n"].concat()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 400 ") && !answer.contains("wasmhost-instance"), "{name}: {answer}");
+        }
+    }
+}

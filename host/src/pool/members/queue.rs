@@ -13,7 +13,7 @@ use crate::pool::lease::Lease;
 use crate::pool::policy::{Acquired, Limits, Ticket};
 use crate::pool::tasks::Lent;
 use crate::pool::waits::{InTheWay, Nested, WaitsFor};
-use crate::pool::{Keeper, Settings};
+use crate::pool::{Keeper, Settings, Starts};
 
 /// When a call that waits is looked at for the second time.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
@@ -53,7 +53,6 @@ impl<K: Keeper> Waiting<K> {
         };
         tokio::select! {
             biased;
-            // On the task of this caller, without a hop.
             never = starting => match never {},
             lease = &mut self.lease => match lease {
                 Ok(lease) => lease,
@@ -139,7 +138,7 @@ impl<K: Keeper> Pool<K> {
         self: &Arc<Self>,
         mut inner: MutexGuard<'_, Inner<K>>,
         acquired: &Acquired,
-        depth: u32,
+        (depth, starts): (u32, Starts),
         now: Instant,
     ) -> Step<K> {
         let refusal = match *acquired {
@@ -171,7 +170,13 @@ impl<K: Keeper> Pool<K> {
         };
         let (grant, lease) = oneshot::channel();
         let ticket = inner.policy.enqueue(grant, depth);
-        let start = self.settle_for_caller(inner, now);
+        let start = match starts {
+            Starts::Here => self.settle_for_caller(inner, now),
+            Starts::AsTasks => {
+                self.settle(inner, now);
+                None
+            }
+        };
         Step::Waiting(Waiting { pool: self.clone(), ticket, lease, start, _queued: queued })
     }
 }

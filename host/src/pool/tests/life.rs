@@ -129,6 +129,22 @@ fn a_host_goes_on_in_another_runtime_when_its_first_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_start_goes_on_without_the_caller_in_whose_task_it_ran() {
+    let bed = Bed::new(host(1));
+    let class = bed.class("a", settings(1), 10 * MS);
+    let key = 1u32.to_le_bytes();
+    {
+        let first = std::pin::pin!(class.acquire_here(&key, || 1));
+        assert!(tokio::time::timeout(5 * MS, first).await.is_err(), "it has half of its start behind it");
+    }
+    let second = class.acquire(&key, || 1, None);
+    let second = tokio::time::timeout(6 * MS, second).await.expect("the other half is all that is left");
+    drop(second.unwrap());
+    assert_eq!(bed.entered(), [1]);
+    bed.exit_all().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_start_that_panics_is_one_that_failed_and_no_shutdown() {
     let bed = Bed::new(host(100));
     let class = Arc::new(bed.class("a", settings(4), MS));

@@ -8,10 +8,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
+use tokio::time::Sleep;
 
 use super::gathered::Gathered;
 use crate::error::{Error, ErrorKind};
@@ -40,7 +42,11 @@ pub(crate) struct Streamed {
     end: oneshot::Receiver<()>,
     guest: Life,
     is_over: bool,
-    _client: oneshot::Sender<()>,
+    /// Told once all was read; dropped before, its reader has gone.
+    client: Option<oneshot::Sender<()>>,
+    /// How long a piece may take that the guest has left to somebody else.
+    patience: Duration,
+    waiting: Option<Pin<Box<Sleep>>>,
 }
 
 /// How far a guest's life has come.
@@ -51,7 +57,7 @@ enum Life {
     Died,
 }
 
-/// Says when nobody reads an answer any more.
+/// Says when an answer is dropped before it was read to its end.
 pub(super) struct Gone(oneshot::Receiver<()>);
 
 impl Gone {
@@ -62,8 +68,9 @@ impl Gone {
     }
 
     pub(super) async fn wait(&mut self) {
-        // Nothing is ever sent.
-        drop((&mut self.0).await);
+        if (&mut self.0).await.is_ok() {
+            std::future::pending().await
+        }
     }
 }
 
@@ -107,16 +114,19 @@ impl GuestBody {
         Self::Whole(whole.freeze())
     }
 
-    /// The body of a guest that goes on. `length` is what the head says of it, `end` is told when the guest returns and
-    /// dropped when it dies, before its store goes; `client` is dropped with the body.
+    /// The body of a guest that goes on, or that has left it to somebody else: then a piece may take as long as `patience`.
+    /// `length` is what the head says of it, `end` is told when the guest returns and dropped when it dies, before its store
+    /// goes; `client` is told when all was read, and dropped with the body.
     pub(super) fn streamed(
         body: Gathered,
         marks_end: bool,
         length: Option<u64>,
         end: oneshot::Receiver<()>,
-        client: oneshot::Sender<()>,
+        (client, patience): (oneshot::Sender<()>, Duration),
     ) -> Self {
         if body.is_end_stream() {
+            // Whoever looks after the guest may have gone with it.
+            let _ = client.send(());
             return Self::Whole(Bytes::new());
         }
         Self::Streamed(Box::new(Streamed {
@@ -128,7 +138,9 @@ impl GuestBody {
             end,
             guest: Life::Running,
             is_over: false,
-            _client: client,
+            client: Some(client),
+            patience,
+            waiting: None,
         }))
     }
 }
@@ -144,7 +156,11 @@ impl Streamed {
         // Looked at first: what a guest did before its end is there once the end is.
         self.look_after_guest(context);
         loop {
-            match Pin::new(&mut self.body).poll_frame(context) {
+            let polled = Pin::new(&mut self.body).poll_frame(context);
+            if polled.is_ready() {
+                self.waiting = None;
+            }
+            match polled {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     // Hyper would write an empty chunk, which ends a body.
                     Ok(data) if data.is_empty() => {}
@@ -161,6 +177,15 @@ impl Streamed {
                 }
                 Poll::Ready(None) => return self.finished(None),
                 Poll::Pending if self.guest == Life::Running => return Poll::Pending,
+                // A stream of a request, or of another server's answer, may be passed on in WASI 0.3: it goes on by itself.
+                Poll::Pending if self.guest == Life::Returned && !self.marks_end => {
+                    let patience = self.patience;
+                    let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+                    if waiting.as_mut().poll(context).is_pending() {
+                        return Poll::Pending;
+                    }
+                    return self.cut(&format!("no more of it came within {patience:?}; the setting is `timeout`"));
+                }
                 Poll::Pending => return self.cut("its guest ended without finishing it"),
             }
         }
@@ -199,6 +224,10 @@ impl Streamed {
 
     fn finished(&mut self, trailers: Option<Frame<Bytes>>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         self.is_over = true;
+        if let Some(client) = self.client.take() {
+            // Whoever looks after the guest may have gone with it.
+            let _ = client.send(());
+        }
         let trailers = trailers.filter(|frame| frame.trailers_ref().is_some_and(|trailers| !trailers.is_empty()));
         match self.held.take() {
             Some(held) => {

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -14,6 +14,9 @@ use wasmtime_wasi_http::{Error, WasiBody};
 /// Bytes that are taken before their client asks for them, per request. A guest that has written as much goes on only as its
 /// client reads.
 const MOST_BYTES: usize = 64 << 10;
+
+/// What a piece takes beside its bytes.
+const PIECE_BYTES: usize = 128;
 
 /// A body, with what was taken of it in front.
 pub(super) struct Gathered {
@@ -45,7 +48,7 @@ impl Gathered {
             is_news = true;
             match frame {
                 Some(Ok(frame)) => {
-                    self.bytes += frame.data_ref().map_or(0, Bytes::len);
+                    self.bytes += PIECE_BYTES + frame.data_ref().map_or(0, Bytes::len);
                     self.pieces.push_back(frame);
                 }
                 Some(Err(error)) => self.rest = Rest::Ended(Some(error)),
@@ -53,6 +56,12 @@ impl Gathered {
             }
         }
         is_news
+    }
+
+    /// Whether all of it is there. The guest has ended, and writes no more.
+    pub(super) fn is_complete(&mut self) -> bool {
+        self.gather(&mut Context::from_waker(Waker::noop()));
+        matches!(self.rest, Rest::Ended(_))
     }
 }
 
@@ -110,7 +119,7 @@ mod tests {
     }
 
     fn gather(gathered: &mut Gathered) -> bool {
-        gathered.gather(&mut Context::from_waker(std::task::Waker::noop()))
+        gathered.gather(&mut Context::from_waker(Waker::noop()))
     }
 
     #[test]
@@ -124,7 +133,7 @@ mod tests {
     fn no_more_is_taken_than_may_be_kept() {
         let mut gathered = Gathered::new(body(100));
         assert!(gather(&mut gathered));
-        assert_eq!(gathered.bytes, MOST_BYTES);
+        assert_eq!(gathered.pieces.len(), MOST_BYTES.div_ceil(PIECE_BYTES + 1024));
         assert!(!gather(&mut gathered));
     }
 }

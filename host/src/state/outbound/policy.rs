@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::manifest::{AddressKind, Destination, HostName, Scheme, canonical};
+use crate::manifest::{AddressKind, Destination, HostName, Scheme, canonical, translated};
 
 /// The destinations that the guests of a class may reach.
 #[derive(Clone, Debug, Default)]
@@ -166,7 +166,8 @@ pub(super) fn is_below(name: &str, suffix: &str) -> bool {
 /// Whether an address is one that the host itself listens on. An unspecified address stands for all with its port: which
 /// ones the machine has may change at any time.
 pub(super) fn is_own(listeners: &[SocketAddr], address: IpAddr, port: u16) -> bool {
-    let is_it = |own: &SocketAddr| own.ip().is_unspecified() || canonical(own.ip()) == canonical(address);
+    let address = translated(address).map_or_else(|| canonical(address), IpAddr::V4);
+    let is_it = |own: &SocketAddr| own.ip().is_unspecified() || canonical(own.ip()) == address;
     listeners.iter().any(|own| own.port() == port && is_it(own))
 }
 
@@ -467,6 +468,7 @@ mod tests {
             ("[::1]:3", true),
             ("10.0.0.1:4", true),
             ("10.0.0.2:4", false),
+            ("[64:ff9b::10.0.0.1]:4", true),
         ] {
             let address: SocketAddr = text.parse().unwrap();
             assert_eq!(is_own(&own, address.ip(), address.port()), expected, "{text}");

@@ -55,33 +55,37 @@ impl Connections {
         let stream = TokioIo::new(Stream::new(stream, heads.clone(), options.write_timeout));
         // A count of this connection's own: that of the service is in the way of all that other threads do with it.
         let service = Arc::new(service);
+        let asked = heads.clone();
         let answer = move |request: Request<Incoming>| {
             let service = service.clone();
+            asked.asked(request.version());
             async move { Ok::<_, Infallible>(service.respond(request).await) }
         };
         async move {
             let mut connection = pin!(http.serve_connection(stream, service_fn(answer)));
-            let ended = until(connection.as_mut(), &stages, Stage::Draining).await
-                || read_what_has_come(connection.as_mut()).await
-                || heads.read_bytes() == 0 && read_first(connection.as_mut(), &stages).await;
+            let ended = until(connection.as_mut(), (&stages, Stage::Draining), &heads).await
+                || read_what_has_come(connection.as_mut(), &heads).await
+                || heads.read_bytes() == 0 && read_first(connection.as_mut(), &stages, &heads).await;
             if ended {
                 return;
             }
             connection.as_mut().graceful_shutdown();
-            until(connection, &stages, Stage::Cut).await;
+            if !until(connection, (&stages, Stage::Cut), &heads).await {
+                heads.break_off();
+            }
         }
     }
 }
 
 /// Runs a connection until it ends, which is true, or the server reaches `stage`.
-async fn until<C>(mut connection: Pin<&mut C>, stages: &Stages, stage: Stage) -> bool
+async fn until<C>(mut connection: Pin<&mut C>, (stages, stage): (&Stages, Stage), heads: &Heads) -> bool
 where
     C: Future<Output = hyper::Result<()>>,
 {
     let mut reached = pin!(stages.reached(stage));
     poll_fn(|cx| {
         if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
-            note(ended);
+            note(ended, heads);
             return Poll::Ready(true);
         }
         reached.as_mut().poll(cx).map(|()| false)
@@ -91,7 +95,7 @@ where
 
 /// Lets hyper read a request that lay in the socket when the server began to drain. Each yield lets the runtime look at its
 /// sockets once; the first one may have been under way before.
-async fn read_what_has_come<C>(mut connection: Pin<&mut C>) -> bool
+async fn read_what_has_come<C>(mut connection: Pin<&mut C>, heads: &Heads) -> bool
 where
     C: Future<Output = hyper::Result<()>>,
 {
@@ -99,7 +103,7 @@ where
         tokio::task::yield_now().await;
         let polled = poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx))).await;
         if let Poll::Ready(ended) = polled {
-            note(ended);
+            note(ended, heads);
             return true;
         }
     }
@@ -107,16 +111,17 @@ where
 }
 
 /// Gives a connection that was just made a moment for the request it was made for.
-async fn read_first<C>(connection: Pin<&mut C>, stages: &Stages) -> bool
+async fn read_first<C>(connection: Pin<&mut C>, stages: &Stages, heads: &Heads) -> bool
 where
     C: Future<Output = hyper::Result<()>>,
 {
-    tokio::time::timeout(FIRST_BYTES, until(connection, stages, Stage::Cut)).await == Ok(true)
+    tokio::time::timeout(FIRST_BYTES, until(connection, (stages, Stage::Cut), heads)).await == Ok(true)
 }
 
 /// Clients leave in many ways, none of which is ours to mend.
-fn note(ended: hyper::Result<()>) {
+fn note(ended: hyper::Result<()>, heads: &Heads) {
     if let Err(error) = ended {
+        heads.break_off();
         tracing::debug!(%error, "a connection ended");
     }
 }

@@ -12,9 +12,22 @@ use tokio::time::Sleep;
 
 use super::timer::Heads;
 
+/// What a stream is made of.
+pub(super) trait Socket {
+    /// Lets the end of the stream be a reset, which no peer takes for the end of what was sent.
+    fn reset_at_end(&self);
+}
+
+impl Socket for TcpStream {
+    fn reset_at_end(&self) {
+        // One that is closed already cannot be told, and needs not.
+        let _ = self.set_zero_linger();
+    }
+}
+
 /// The stream of one connection.
 #[derive(Debug)]
-pub(super) struct Stream<S = TcpStream> {
+pub(super) struct Stream<S: Socket = TcpStream> {
     inner: S,
     heads: Arc<Heads>,
     write_timeout: Duration,
@@ -22,7 +35,7 @@ pub(super) struct Stream<S = TcpStream> {
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Stream<S> {
+impl<S: Socket> Stream<S> {
     pub(super) fn new(inner: S, heads: Arc<Heads>, write_timeout: Duration) -> Self {
         Self { inner, heads, write_timeout, stalled: None }
     }
@@ -42,7 +55,15 @@ impl<S> Stream<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
+impl<S: Socket> Drop for Stream<S> {
+    fn drop(&mut self) {
+        if self.heads.is_broken_off() {
+            self.inner.reset_at_end();
+        }
+    }
+}
+
+impl<S: Socket + AsyncRead + Unpin> AsyncRead for Stream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.inner).poll_read(cx, buf);
@@ -51,7 +72,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
+impl<S: Socket + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let wrote = Pin::new(&mut self.inner).poll_write(cx, buf);
         self.written(cx, wrote)
@@ -85,6 +106,10 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+
+    impl Socket for tokio::io::DuplexStream {
+        fn reset_at_end(&self) {}
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_reads_nothing_is_given_up_and_one_that_reads_slowly_is_not() {

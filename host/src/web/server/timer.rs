@@ -8,18 +8,22 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use http::Version;
 use hyper::rt::{Sleep, Timer};
 
-/// What the timer knows of its connection.
+/// What is known of the requests of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Heads {
     /// Bytes read so far.
     read_bytes: AtomicU64,
+    /// Whether the last answer may end with the connection, as those of unknown length do in HTTP/1.0.
+    ends_answers: AtomicBool,
+    is_broken_off: AtomicBool,
     spare: Mutex<Option<Pin<Box<tokio::time::Sleep>>>>,
 }
 
@@ -32,6 +36,21 @@ impl Heads {
     /// Bytes that the connection has read.
     pub(super) fn read_bytes(&self) -> u64 {
         self.read_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Says of which version a request is.
+    pub(super) fn asked(&self, version: Version) {
+        self.ends_answers.store(version < Version::HTTP_11, Ordering::Relaxed);
+    }
+
+    /// Says that the connection ends in the middle of something.
+    pub(super) fn break_off(&self) {
+        self.is_broken_off.store(self.ends_answers.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Whether its end could be taken for that of an answer, which it is not.
+    pub(super) fn is_broken_off(&self) -> bool {
+        self.is_broken_off.load(Ordering::Relaxed)
     }
 
     fn spare(&self) -> MutexGuard<'_, Option<Pin<Box<tokio::time::Sleep>>>> {

@@ -22,6 +22,7 @@ impl wasip3::exports::http::handler::Guest for Component {
             ["count"] => answer(200, requests.to_string().into_bytes()),
             ["request"] => answer(200, described(&request, &target).into_bytes()),
             ["echo"] => echo(request),
+            ["pass"] => pass(request),
             ["whole"] => answer(200, read(request).await.0),
             ["status", code] => answer(code.parse().expect("a status"), Vec::new()),
             ["trailers"] => trailers(request).await,
@@ -67,6 +68,14 @@ async fn read(request: Request) -> (Vec<u8>, Option<Fields>) {
     let bytes = body.collect().await;
     drop(done);
     (bytes, trailers.await.expect("the client sends"))
+}
+
+/// Gives the body of the request back as it is, and takes no part in it.
+fn pass(request: Request) -> Response {
+    let (done, is_done) = wit_future::new(|| Ok(()));
+    let (body, trailers) = Request::consume_body(request, is_done);
+    drop(done);
+    Response::new(Fields::new(), Some(body), trailers).0
 }
 
 fn echo(request: Request) -> Response {
