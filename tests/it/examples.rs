@@ -160,7 +160,8 @@ fn each_function_beside_main_runs_alone() {
     let file = "examples/target/wasm32-wasip2/release/entrypoint.wasm";
     for (target, says) in [("examples/entrypoint::f", "Hello world!\n"), (&format!("{file}::g"), "Goodbye world!\n")] {
         let ran = wasmhost(&["run", target]);
-        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "", says), "{target}");
+        // Where it takes long, what is under way is told before.
+        assert!((ran.code, ran.stdout.as_str()) == (Some(0), "") && ran.stderr.ends_with(says), "{target}: {ran:?}");
     }
     assert_eq!(wasmhost(&["run", "examples/entrypoint::repeat", "--text", "ab"]).ok(), "\"abab\"\n");
 }

@@ -152,7 +152,7 @@ async fn bodies_flow_both_ways_at_once() {
 
 #[tokio::test]
 async fn a_body_that_a_guest_passes_on_goes_on_without_it() {
-    for settings in ["timeout = \"400ms\"", "timeout = \"400ms\"\nreuse = true\nconcurrency = 4"] {
+    for settings in ["timeout = \"2s\"", "timeout = \"2s\"\nreuse = true\nconcurrency = 4"] {
         let (.., front) = serve("http-async", settings).await;
         let (sender, body) = upload();
         let mut answer = call(&front, post("/pass", body)).await;

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde_json::json;
-use wasmhost_tests::{Language, Server, root, run, wasmhost};
+use wasmhost_tests::{Language, Server, root, run};
 
 use crate::client::ask;
 
@@ -16,16 +17,25 @@ fn made() -> Option<PathBuf> {
     Language::JavaScript.tools()?;
     let example = root().join("examples/fetch-js");
     run(Command::new("npm").args(["run", "--silent", "build"]).current_dir(&example)).ok();
-    let component = example.join("fetch.wasm");
-    // A JavaScript engine is compiled for longer than a server may take to be ready.
-    wasmhost(&["inspect", component.to_str().unwrap()]).ok();
-    Some(component)
+    Some(example.join("fetch.wasm"))
+}
+
+/// A JavaScript engine is compiled for longer than other servers may take to be ready.
+const COMPILED: Duration = Duration::from_secs(600);
+
+fn ready(component: PathBuf) -> Server {
+    let (server, began) = (Server::start([component]), Instant::now());
+    while !server.get("/.well-known/wasmhost/ready").starts_with("HTTP/1.1 200 ") {
+        assert!(began.elapsed() < COMPILED, "{}", server.said());
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    server
 }
 
 #[tokio::test]
 async fn each_request_is_answered_in_an_instance_of_its_own() {
     let Some(component) = made() else { return };
-    let server = Server::ready([component]);
+    let server = ready(component);
     let mut instances = Vec::new();
     for (path, name) in [("/", "world"), ("/?name=fox", "fox"), ("/?name=%C3%A4", "ä")] {
         let reply = ask(&server, "GET", HOST, path, "").await;
