@@ -111,6 +111,19 @@ fn post(path: &str, body: Upload) -> Request<Upload> {
     Request::post(path).header("host", "127.0.0.1").body(body).unwrap()
 }
 
+/// Sends a body in pieces, each of which has come back before the next one goes.
+async fn flows_both_ways(front: &WebService, path: &str, what: &str) {
+    let (sender, body) = upload();
+    let mut answer = call(front, post(path, body)).await;
+    for piece in ["one", "two", "three"] {
+        sender.send(Frame::data(Bytes::from_static(piece.as_bytes()))).unwrap();
+        let frame = tokio::time::timeout(SOON, answer.body_mut().frame()).await.unwrap().unwrap().unwrap();
+        assert_eq!(frame.into_data().unwrap(), piece, "{what}");
+    }
+    drop(sender);
+    assert!(read(answer).await.is_whole, "{what}");
+}
+
 #[tokio::test]
 async fn a_guest_sees_the_request_as_it_was_routed() {
     for guest in BOTH {
@@ -138,15 +151,7 @@ async fn a_guest_sees_the_request_as_it_was_routed() {
 async fn bodies_flow_both_ways_at_once() {
     for guest in BOTH {
         let (.., front) = serve(guest, "").await;
-        let (sender, body) = upload();
-        let mut answer = call(&front, post("/echo", body)).await;
-        for piece in ["one", "two", "three"] {
-            sender.send(Frame::data(Bytes::from_static(piece.as_bytes()))).unwrap();
-            let frame = tokio::time::timeout(SOON, answer.body_mut().frame()).await.unwrap().unwrap().unwrap();
-            assert_eq!(frame.into_data().unwrap(), piece, "{guest}");
-        }
-        drop(sender);
-        assert!(read(answer).await.is_whole, "{guest}");
+        flows_both_ways(&front, "/echo", guest).await;
     }
 }
 
@@ -154,15 +159,7 @@ async fn bodies_flow_both_ways_at_once() {
 async fn a_body_that_a_guest_passes_on_goes_on_without_it() {
     for settings in ["timeout = \"2s\"", "timeout = \"2s\"\nreuse = true\nconcurrency = 4"] {
         let (.., front) = serve("http-async", settings).await;
-        let (sender, body) = upload();
-        let mut answer = call(&front, post("/pass", body)).await;
-        for piece in ["one", "two", "three"] {
-            sender.send(Frame::data(Bytes::from_static(piece.as_bytes()))).unwrap();
-            let frame = tokio::time::timeout(SOON, answer.body_mut().frame()).await.unwrap().unwrap().unwrap();
-            assert_eq!(frame.into_data().unwrap(), piece, "{settings}");
-        }
-        drop(sender);
-        assert!(read(answer).await.is_whole, "{settings}");
+        flows_both_ways(&front, "/pass", settings).await;
         // One that stands still is not waited for without end.
         let (sender, body) = upload();
         let answer = call(&front, post("/pass", body)).await;
