@@ -31,7 +31,7 @@ pub(super) fn run() -> Result<()> {
     for (name, value) in &answer.headers {
         headers.insert(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().event_interval(7).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().event_interval(31).enable_all().build()?;
     runtime.block_on(async {
         let (mut input, mut rest) = (tokio::io::stdin(), Vec::new());
         let mut told = signal(SignalKind::terminate())?;
