@@ -58,9 +58,10 @@ pub fn main() -> ExitCode {
 /// A process that prepares a component computes on threads of the compiler's.
 const PREPARE_WORKERS: usize = 1;
 
-/// Polls of tasks on a worker before it looks at its sockets and timers. A guest that computes takes a millisecond of each
-/// poll, and tokio's default of 61 would hold the others up for as many.
-const POLLS_BETWEEN_EVENTS: u32 = 7;
+/// Polls of tasks on a worker before it looks at its sockets and timers. Of guests that compute there are no more in the run
+/// queue than [turns](crate::state), but each first poll may last a tick, so tokio's default of 61 is long. A few, as 7, keep a
+/// worker from ever running out of work, and so from taking over what another has queued that the kernel has put aside.
+const POLLS_BETWEEN_EVENTS: u32 = 31;
 
 /// How long a thread that did file operations waits for more. Each has memory of its own, which a burst should not leave behind.
 const FILE_THREADS_WAIT: Duration = Duration::from_secs(2);

@@ -27,7 +27,8 @@ fn apt_get(arguments: &[&str]) -> Cmd {
     Cmd::new("apt-get").args(arguments.iter().copied()).env("DEBIAN_FRONTEND", "noninteractive")
 }
 
-fn is_on_path(program: &str) -> bool {
+/// Whether there is such a program.
+pub(crate) fn is_on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }

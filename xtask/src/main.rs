@@ -16,6 +16,7 @@ mod sdk;
 mod test;
 mod third_party;
 mod toolenv;
+mod trained;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::run::{Cmd, step};
+use crate::trained::Trained;
 
 /// One thing that `cargo xtask` does.
 struct Command {
@@ -54,14 +56,15 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        arguments: "[NAME…]",
-        about: "run the benchmarks, all or those named, in the release profile",
+        arguments: "[--trained] [NAME…]",
+        about: "run the benchmarks, all or those named, in the release profile; --trained builds them as `install` does",
         run: bench,
     },
     Command {
         name: "install",
-        arguments: "",
-        about: "install the `wasmhost` program for the current user",
+        arguments: "[--trained]",
+        about: "install the `wasmhost` program for the current user; --trained lays it out by how it was seen to work, which \
+                takes two builds and needs `wrk`",
         run: install,
     },
 ];
@@ -137,20 +140,37 @@ pub(crate) fn no_arguments(arguments: &[String]) -> Result<()> {
     }
 }
 
-fn bench(names: &[String]) -> Result<()> {
+/// Has programs be built by what they were seen to do.
+const TRAINED: &str = "--trained";
+
+fn bench(arguments: &[String]) -> Result<()> {
+    let (flags, names): (Vec<&String>, Vec<&String>) = arguments.iter().partition(|name| name.starts_with('-'));
+    let is_trained = is_trained(&flags)?;
     guests::build()?;
-    step("benchmarks", || {
-        let mut cargo = Cmd::new("cargo").args(["bench", "--package", "wasmhost"]);
-        for name in names {
-            cargo = cargo.args(["--bench", name]);
-        }
-        cargo.run()
-    })
+    let mut cargo = Cmd::new("cargo").args(["bench", "--package", "wasmhost"]);
+    for name in names {
+        cargo = cargo.args(["--bench", name]);
+    }
+    if is_trained {
+        cargo = Trained::train()?.build_by(cargo);
+    }
+    step("benchmarks", || cargo.run())
 }
 
 fn install(arguments: &[String]) -> Result<()> {
-    no_arguments(arguments)?;
-    step("install wasmhost", || Cmd::new("cargo").args(["install", "--path", "host", "--locked"]).run())
+    let mut cargo = Cmd::new("cargo").args(["install", "--path", "host", "--locked"]);
+    if is_trained(&arguments.iter().collect::<Vec<_>>())? {
+        guests::build()?;
+        cargo = Trained::train()?.build_by(cargo);
+    }
+    step("install wasmhost", || cargo.run())
+}
+
+fn is_trained(flags: &[&String]) -> Result<bool> {
+    match flags.iter().find(|flag| **flag != TRAINED) {
+        Some(flag) => Err(Usage(format!("unexpected argument `{flag}`: there is `{TRAINED}`")).into()),
+        None => Ok(!flags.is_empty()),
+    }
 }
 
 #[cfg(test)]
@@ -178,6 +198,14 @@ mod tests {
 
     #[test]
     fn a_command_without_arguments_refuses_them() {
-        assert!(dispatch(&arguments("install now")).unwrap_err().is::<Usage>());
+        assert!(dispatch(&arguments("demo now")).unwrap_err().is::<Usage>());
+    }
+
+    #[test]
+    fn a_flag_that_there_is_not_is_a_usage_error_before_anything_is_built() {
+        for line in ["install now", "install --traind", "bench --traind web"] {
+            let error = dispatch(&arguments(line)).unwrap_err();
+            assert!(error.is::<Usage>() && error.to_string().contains("`--trained`"), "{line}: {error}");
+        }
     }
 }

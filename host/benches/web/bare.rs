@@ -16,12 +16,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::TaskTracker;
 
 use super::Result;
 use super::answer::Answer;
 
-/// Serves the answer that standard input begins with, until standard input ends.
+/// Serves the answer that standard input begins with, until standard input ends or it is told to.
 pub(super) fn run() -> Result<()> {
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
@@ -30,12 +31,14 @@ pub(super) fn run() -> Result<()> {
     for (name, value) in &answer.headers {
         headers.insert(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().event_interval(7).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().event_interval(31).enable_all().build()?;
     runtime.block_on(async {
         let (mut input, mut rest) = (tokio::io::stdin(), Vec::new());
+        let mut told = signal(SignalKind::terminate())?;
         tokio::select! {
             served = serve(headers, answer.body.into()) => match served? {},
             ended = input.read_to_end(&mut rest) => ended.map(|_| ()).map_err(Into::into),
+            _ = told.recv() => Ok(()),
         }
     })
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::Result;
@@ -71,7 +72,7 @@ impl Server {
         command
             .args(["serve".as_ref(), app.as_os_str()])
             .args(["--no-build", "--json", "--listen", "127.0.0.1:0"])
-            .env("WASMHOST_CACHE_DIR", root.join("target/test-cache"))
+            .env("WASMHOST_CACHE_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("web-cache"))
             .current_dir(root);
         let address = |line: &str| {
             let served: serde_json::Value = serde_json::from_str(line).ok()?;
@@ -152,7 +153,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // As users end it, so that it can put down what it noted for `--trained`.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
         let _ = self.child.wait();
     }
 }
