@@ -3,6 +3,7 @@
 
 mod leaving;
 mod named;
+mod relayed;
 mod told;
 mod wire;
 
