@@ -15,7 +15,7 @@ const ALL: [(&str, &str); 3] =
 
 /// Bytes that a guest writes at a time, and that may lie between it and its client.
 const PIECE: usize = 4096;
-const BETWEEN: usize = 256 << 10;
+const BETWEEN: usize = 128 << 10;
 
 /// Times that everything else gets a turn: far more than a guest has pieces to write.
 const TURNS: usize = 2000;
