@@ -226,6 +226,10 @@ pub use wasmhost_guest_macros::main;
 /// `#[class]` module it answers the requests that no route does, with the class's state and parameters; alone, all of
 /// them. A component has at most one. What it fails with goes to the log, and the client is told a 500.
 ///
+/// Alone it has the name of its component, the file's where nothing else is said, and its settings stand under that name
+/// in `wasmhost.toml`, as in `[class.my-site]` with `reuse = true`. For settings in the source, such as
+/// `#[class(reuse = true, timeout = "5s")]`, write a module around it: it is a class then, by the module's name.
+///
 /// ```
 /// use wasmhost_guest::prelude::*;
 ///

@@ -1,6 +1,9 @@
 //! Web handlers of guests, WASI 0.2 and 0.3, without a network: what they see, bodies both ways, who answers in which
 //! instance, and every way in which a guest can end.
 
+mod leaving;
+mod named;
+mod relayed;
 mod told;
 mod wire;
 
@@ -333,34 +336,6 @@ async fn a_client_that_goes_before_the_head_takes_the_instance_along() {
         wait_until(|| app.pools().iter().all(|pool| pool.instances.busy == 0)).await;
         assert_eq!(get(&front, "/count").await.ok(), "1", "{guest}: another instance");
     }
-}
-
-#[tokio::test]
-async fn a_client_that_goes_after_the_head_leaves_a_warm_instance() {
-    let (host, app, front) = serve("http", "reuse = true").await;
-    let request = Request::get("/large/1000000").header("host", "a").body(Full::new(Bytes::new())).unwrap();
-    let answer = tokio::time::timeout(SOON, call(&front, request)).await.unwrap();
-    let instance = answer.headers()["wasmhost-instance"].clone();
-    wait_until(|| !host.printed.texts().is_empty()).await;
-    // Nobody reads: it is held back.
-    assert!(host.printed.texts().len() < 100, "{:?}", host.printed.texts());
-    drop(answer);
-    wait_until(|| app.pools().iter().all(|pool| pool.instances.idle == 1)).await;
-    assert!(host.printed.texts().iter().any(|line| line.starts_with("the client left after")));
-    let next = get(&front, "/count").await;
-    assert_eq!((next.ok(), next.instance()), ("2", instance.to_str().unwrap()));
-}
-
-#[tokio::test]
-async fn a_guest_may_go_on_after_its_answer_and_no_longer_than_a_second_for_nobody() {
-    let (host, app, front) = serve("http", "reuse = true").await;
-    assert_eq!(get(&front, "/after").await.ok(), "answered");
-    wait_until(|| app.pools().iter().all(|pool| pool.instances.idle == 1)).await;
-    assert_eq!(host.printed.texts(), ["went on"]);
-    let request = Request::get("/die/sleep/after").header("host", "a").body(Full::new(Bytes::new())).unwrap();
-    drop(call(&front, request).await);
-    wait_until(|| app.pools().iter().all(|pool| pool.instances.busy == 0)).await;
-    assert_eq!(get(&front, "/count").await.ok(), "1", "that instance is gone");
 }
 
 #[tokio::test]

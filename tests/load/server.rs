@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use wasmhost_tests::guest;
+use wasmhost_tests::{example, guest};
 
 use crate::client::{Answer, Connection};
 use crate::until;
@@ -22,6 +22,7 @@ pub(crate) struct Server {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct App<'a> {
     pub(crate) name: &'a str,
+    /// A guest of the tests, or `examples/NAME`.
     pub(crate) guest: &'a str,
     /// The rest of its manifest.
     pub(crate) settings: &'a str,
@@ -105,7 +106,7 @@ impl App<'_> {
         let Self { name, settings, .. } = self;
         let folder = dir.join(name);
         std::fs::create_dir(&folder).unwrap();
-        let source = guest(self.guest);
+        let source = self.guest.strip_prefix("examples/").map_or_else(|| guest(self.guest), example);
         let text = format!("version = 1\nname = \"{name}\"\n[component.{name}]\nsource = {source:?}\n{settings}\n");
         std::fs::write(folder.join("wasmhost.toml"), text).unwrap();
         folder

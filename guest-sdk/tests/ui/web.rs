@@ -72,6 +72,11 @@ fn alone(_request: Request) -> Response {
     Response::default()
 }
 
+#[web(reuse = true)]
+fn with_settings(_request: Request) -> Response {
+    Response::default()
+}
+
 #[web]
 struct Nothing;
 

@@ -5,11 +5,14 @@
 //!                               │
 //!                               └── head, but goes on ──▶ head and stream; the guest runs on as a task, with its lease
 //! ```
+//! A body that a guest of WASI 0.3 passed on goes on after its end, and keeps the lease as well.
+//!
 //! The guest runs on the task of whoever asked until it has given the head of its answer, and for as long as it does not wait
 //! for anything but to be read. Most have ended by then, and never leave it. This module must not know how requests come in.
 
 mod body;
 mod gathered;
+mod loan;
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -23,20 +26,25 @@ use http::response::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Level, Span};
 use wasmtime_wasi_http::WasiBody;
 
 use super::answer::{Asker, InstanceId};
 use super::class::Class;
+use super::keeper::ClassKeeper;
 use super::metrics::{ClassMetrics, Timed};
+use crate::component::Handler;
+use crate::drain::Working;
 use crate::error::{Error, ErrorKind, Result};
 use crate::instance::{Answered, HandledShared, Head};
-use crate::pool::Guest;
+use crate::pool::{Guest, Lease};
 use crate::values::Value;
 
 use body::Gone;
 pub(crate) use body::GuestBody;
 use gathered::Gathered;
+use loan::{Lender, Loan, loan};
 
 /// How a handler is named in spans, as a method is.
 const HANDLE: &str = "handle";
@@ -59,7 +67,16 @@ struct Asked {
 }
 
 /// A guest at its request; dropped, it takes its instance with it. What came of it, or the request if it had not begun.
-type Run = Pin<Box<dyn Future<Output = std::result::Result<Result<()>, Box<Asked>>> + Send>>;
+type Run = Pin<Box<dyn Future<Output = std::result::Result<Ended, Box<Asked>>> + Send>>;
+
+/// What came of a request, and the instance, where it may still be needed.
+type Ended = (Result<()>, Option<Kept>);
+
+/// An instance whose guest has ended well, and whose work may go on. Dropped in this order.
+struct Kept {
+    _lease: Lease<ClassKeeper>,
+    _working: Working,
+}
 
 impl Class {
     /// Whether the class has a handler of its own for requests.
@@ -117,17 +134,19 @@ impl Class {
         let frame = Asker::default().frame(lease.pool());
         let (head, mut headed) = oneshot::channel();
         let (ended, end) = oneshot::channel();
+        let may_pass_on = self.inner.handler.as_ref().is_some_and(Handler::is_p3);
         let running = async move {
             // Dropped in the other order: before the instance goes its end is told, before that its work is over.
-            let _working = working;
+            let working = working;
             let mut lease = lease;
             let ended = ended;
-            let outcome = match lease.guest() {
-                Guest::Exclusive(live) => live.handle(request, head, frame).await,
+            let (outcome, lease) = match lease.guest() {
+                Guest::Exclusive(live) => (live.handle(request, head, frame).await, Some(lease)),
                 Guest::Shared(shared) => {
                     let shared = shared.clone();
+                    // It keeps its lease until the body has ended.
                     match shared.handle(request, head, Box::new(lease), frame).await {
-                        HandledShared::Ended(outcome) => outcome,
+                        HandledShared::Ended(outcome) => (outcome, None),
                         HandledShared::NotBegun(request) => return Err(Box::new(Asked { request: *request, timed })),
                     }
                 }
@@ -138,7 +157,8 @@ impl Class {
                 Err(_) => drop(ended),
             }
             timed.ended(outcome.as_ref().err().map(Error::kind));
-            Ok(outcome)
+            let lease = lease.filter(|_| may_pass_on && outcome.is_ok());
+            Ok((outcome, lease.map(|lease| Kept { _lease: lease, _working: working })))
         };
         let mut run: Run = Box::pin(running.instrument(span.clone()));
         let mut answer: Option<Result<Begun>> = None;
@@ -155,7 +175,7 @@ impl Class {
                         }
                     }
                     None if upload_broke.load(Ordering::Relaxed) => {
-                        return Poll::Ready(Some(Ok(Err(Error::bad_request("the request broke off")))));
+                        return Poll::Ready(Some(Ok((Err(Error::bad_request("the request broke off")), None))));
                     }
                     None if headed.is_terminated() => return Poll::Pending,
                     None => match Pin::new(&mut headed).poll(context) {
@@ -168,30 +188,35 @@ impl Class {
         });
         let ended = match ended.await {
             None => None,
-            Some(Ok(outcome)) => Some(outcome),
+            Some(Ok(ended)) => Some(ended),
             Some(Err(asked)) => return Err(asked),
         };
         // The guest may have given it at its very end.
         let answer = answer.or_else(|| headed.try_recv().ok().map(|head| self.begun(head, instance)));
         let answer = answer.unwrap_or_else(|| Err(returned("`handle` returned without an answer")));
         let outcome = match ended {
-            Some(outcome) => outcome.and(answer).and_then(|mut answer| match answer.is_passed_on() {
-                true => Ok(self.streamed(answer, end, Gone::new().1)),
+            Some((outcome, kept)) => outcome.and(answer).and_then(|mut answer| match answer.is_passed_on() {
+                true => {
+                    let (gone, client) = Gone::new();
+                    let (lender, loan) = loan();
+                    if let Some(kept) = kept {
+                        self.inner.host.inner.drain.drivers().spawn(wait_with(kept, lender, gone, self.stop()));
+                    }
+                    Ok(self.streamed(answer, end, (client, loan)))
+                }
                 false => whole(answer),
             }),
             None => {
                 let (gone, client) = Gone::new();
-                self.go_on(run, gone, instance);
-                answer.map(|answer| self.streamed(answer, end, client))
+                let (lender, loan) = loan();
+                self.go_on(run, (gone, lender), instance);
+                answer.map(|answer| self.streamed(answer, end, (client, loan)))
             }
         };
         Ok(Handled { instance, outcome: outcome.and_then(|response| checked(response, is_head)) })
     }
 
-    async fn lease_for_request(
-        &self,
-        parameters: &mut [Value],
-    ) -> Result<(crate::drain::Working, crate::pool::Lease<super::keeper::ClassKeeper>)> {
+    async fn lease_for_request(&self, parameters: &mut [Value]) -> Result<(Working, Lease<ClassKeeper>)> {
         let key = self.key(parameters)?;
         let working = self.inner.host.inner.drain.work()?;
         let parameters = &*parameters;
@@ -211,34 +236,56 @@ impl Class {
     }
 
     /// The answer of a guest that goes on. `end` is told when it returns, `client` when all was read.
-    fn streamed(&self, answer: Begun, end: oneshot::Receiver<()>, client: oneshot::Sender<()>) -> Response<GuestBody> {
+    fn streamed(&self, answer: Begun, end: oneshot::Receiver<()>, reader: Reader) -> Response<GuestBody> {
         let Begun { head, body, marks_end } = answer;
         let (length, patience) = (length(&head.headers), self.inner.settings.timeout);
-        Response::from_parts(head, GuestBody::streamed(body, marks_end, length, end, (client, patience)))
+        Response::from_parts(head, GuestBody::streamed(body, marks_end, length, end, (reader, patience)))
+    }
+
+    /// Cancelled when nobody is waited for any longer.
+    fn stop(&self) -> CancellationToken {
+        self.inner.host.inner.drain.stop_token().clone()
     }
 
     /// Lets a guest go on by itself after the head of its answer.
-    fn go_on(&self, mut run: Run, mut gone: Gone, instance: Option<InstanceId>) {
+    fn go_on(&self, mut run: Run, (mut gone, lender): (Gone, Lender<Kept>), instance: Option<InstanceId>) {
         let class = self.clone();
         let rest = async move {
-            let outcome = tokio::select! {
+            let ended = tokio::select! {
                 biased;
-                outcome = &mut run => outcome,
+                ended = &mut run => ended,
                 () = gone.wait() => match tokio::time::timeout(FAREWELL, run).await {
-                    Ok(outcome) => outcome,
-                    Err(_) => Ok(Err(Error::new(ErrorKind::TimedOut, "`handle` went on after its client had gone"))),
+                    Ok(ended) => ended,
+                    Err(_) => Ok((Err(Error::new(ErrorKind::TimedOut, "`handle` went on after its client had gone")), None)),
                 },
             };
-            // What has given a head has begun.
-            if let Ok(Err(error)) = outcome {
-                let (app, class) = (class.app_name(), class.name());
-                let instance = instance.map(InstanceId::get);
-                tracing::warn!(app, class, instance, %error, "an answer broke off");
+            match ended {
+                Ok((Err(error), _)) => {
+                    let (app, class) = (class.app_name(), class.name());
+                    let instance = instance.map(InstanceId::get);
+                    tracing::warn!(app, class, instance, %error, "an answer broke off");
+                }
+                Ok((Ok(()), Some(kept))) => wait_with(kept, lender, gone, class.stop()).await,
+                // What has given a head has begun.
+                Ok((Ok(()), None)) | Err(_) => {}
             }
         };
         self.inner.host.inner.drain.drivers().spawn(rest);
     }
 }
+
+/// Lets an instance wait with its end until the body is over that its guest has left, or the host stops.
+async fn wait_with(kept: Kept, lender: Lender<Kept>, mut gone: Gone, stop: CancellationToken) {
+    lender.lend(kept);
+    tokio::select! {
+        () = gone.is_over() => {}
+        () = stop.cancelled() => {}
+    }
+    lender.end();
+}
+
+/// What is told when an answer was read to its end, and what goes back then.
+type Reader = (oneshot::Sender<()>, Loan<Kept>);
 
 /// An answer of which there may be no more than the head yet.
 struct Begun {

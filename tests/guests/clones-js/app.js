@@ -11,6 +11,8 @@ import { getRandomBytes, getRandomU64 } from "wasi:random/random@0.2.0";
 
 const TABLE_BYTES = 1 << 20;
 const IMAGE = "/image/t.bin";
+// What the clock shows at least when `build` reads it: far more than that of a fresh instance shows in `enter`.
+const LEAST_CLOCK = 1_000_000_000n;
 
 let builds = 0;
 let table;
@@ -39,7 +41,9 @@ function build() {
   builds += 1;
   table = rightTable();
   greeting = variable("GREETING");
-  builtAt = now();
+  do {
+    builtAt = now();
+  } while (builtAt < LEAST_CLOCK);
 }
 
 function enter(name) {

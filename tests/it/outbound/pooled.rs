@@ -1,9 +1,13 @@
 //! Connections that wait for the next request of their class, and how many an instance may have.
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use wasmhost_tests::TestHost;
 
 use super::sites::Site;
-use super::{call, get, listed};
+use super::{call, get, listed, own_address};
 use crate::log::Log;
 
 #[tokio::test]
@@ -74,6 +78,35 @@ async fn a_connection_that_waits_is_no_way_around_the_list() {
         assert!(get(&bound, &url).await.unwrap_err().contains("HttpRequestDenied"), "{url}");
     }
     assert_eq!(site.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_name_that_leads_elsewhere_by_now_keeps_the_connection_that_was_checked_and_gets_no_other() {
+    // A name may lead to this machine's address, where it has one beside its loopback, and never to the loopback.
+    let Some(own) = own_address() else { return };
+    for guest in ["outbound", "outbound-async"] {
+        let site = Site::lasting_on(Ipv4Addr::UNSPECIFIED).await;
+        let asked = Arc::new(AtomicUsize::new(0));
+        let host = TestHost::with(|builder| {
+            let asked = asked.clone();
+            builder.outbound_resolver(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
+                0 => Ok(vec![own]),
+                _ => Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]),
+            })
+        });
+        let place = format!("http://rebinding.example:{}", site.port);
+        let (_app, bound) = listed(&host, guest, &[&place], "max-calls = 1").await;
+        for number in 1..=3 {
+            assert_eq!(get(&bound, &place).await.unwrap(), format!("200 number {number}"), "{guest}");
+        }
+        assert_eq!((asked.load(Ordering::SeqCst), site.connections()), (1, 1), "{guest}: nothing new was connected to");
+        site.hang_up();
+        for _ in 0..2 {
+            let refused = get(&bound, &place).await.unwrap_err();
+            assert!(refused.contains("DestinationIpProhibited"), "{guest}: {refused}");
+        }
+        assert_eq!((asked.load(Ordering::SeqCst), site.connections()), (3, 1), "{guest}: each new one is checked");
+    }
 }
 
 #[tokio::test]

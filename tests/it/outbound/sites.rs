@@ -9,7 +9,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -18,6 +18,8 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) struct Site {
     pub(crate) port: u16,
     connections: Arc<AtomicUsize>,
+    /// How often all connections were closed.
+    hung_up: watch::Sender<usize>,
     _task: JoinSet<()>,
 }
 
@@ -56,7 +58,12 @@ impl Site {
 
     /// Answers request after request over one connection: see [`answer_all`].
     pub(crate) async fn lasting() -> Self {
-        Self::serve(Ipv4Addr::LOCALHOST.into(), |stream| Box::pin(answer_all(stream))).await
+        Self::lasting_on(Ipv4Addr::LOCALHOST).await
+    }
+
+    /// The same on other addresses of this machine.
+    pub(crate) async fn lasting_on(address: Ipv4Addr) -> Self {
+        Self::serve(address.into(), |stream| Box::pin(answer_all(stream))).await
     }
 
     /// Answers nobody, and says of each connection, when that has ended, what came over it.
@@ -109,20 +116,32 @@ impl Site {
         self.connections.load(Ordering::SeqCst)
     }
 
+    /// Closes all connections.
+    pub(crate) fn hang_up(&self) {
+        self.hung_up.send_modify(|times| *times += 1);
+    }
+
     async fn serve(address: IpAddr, serve: impl Fn(TcpStream) -> Served + Send + 'static) -> Self {
         let listener = TcpListener::bind((address, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let connections = Arc::new(AtomicUsize::new(0));
-        let counted = connections.clone();
+        let (counted, hung_up) = (connections.clone(), watch::Sender::new(0));
+        let hangs_up = hung_up.clone();
         let mut task = JoinSet::new();
         task.spawn(async move {
             let mut open = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 counted.fetch_add(1, Ordering::SeqCst);
-                open.spawn(serve(stream));
+                let (serving, mut hangs_up) = (serve(stream), hangs_up.subscribe());
+                open.spawn(async move {
+                    tokio::select! {
+                        _ = serving => {}
+                        Ok(()) = hangs_up.changed() => {}
+                    }
+                });
             }
         });
-        Self { port, connections, _task: task }
+        Self { port, connections, hung_up, _task: task }
     }
 }
 

@@ -118,7 +118,11 @@ pub(crate) fn takes_no_route(attribute: &Attribute, problems: &mut Problems) {
     if matches!(attribute.meta, Meta::Path(_)) {
         return;
     }
-    let written = attribute.parse_args::<LitStr>().map(|text| text.value()).unwrap_or_default();
+    let Ok(written) = attribute.parse_args::<LitStr>().map(|text| text.value()) else {
+        let message = "`#[web]` takes nothing; settings belong to `#[class(…)]`, on the module that it is in";
+        problems.on(attribute, message);
+        return;
+    };
     let verb = VERBS.iter().find(|(_, verb)| written.strip_prefix(verb).is_some_and(|rest| rest.starts_with(' ')));
     let route = verb.map(|(name, verb)| format!("#[{name}(\"{}\")]", written[verb.len()..].trim()));
     let route = route.unwrap_or_else(|| "#[get(\"/users/{id}\")]".to_owned());

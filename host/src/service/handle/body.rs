@@ -16,6 +16,8 @@ use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
 use super::gathered::Gathered;
+use super::loan::Loan;
+use super::{Kept, Reader};
 use crate::error::{Error, ErrorKind};
 
 /// The body of a guest's answer.
@@ -44,6 +46,8 @@ pub(crate) struct Streamed {
     is_over: bool,
     /// Told once all was read; dropped before, its reader has gone.
     client: Option<oneshot::Sender<()>>,
+    /// The guest's instance, once that has ended before its body.
+    loan: Loan<Kept>,
     /// How long a piece may take that the guest has left to somebody else.
     patience: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
@@ -70,6 +74,13 @@ impl Gone {
     pub(super) async fn wait(&mut self) {
         if (&mut self.0).await.is_ok() {
             std::future::pending().await
+        }
+    }
+
+    /// Waits until the answer is no more, read or not.
+    pub(super) async fn is_over(&mut self) {
+        if !self.0.is_terminated() {
+            let _ = (&mut self.0).await;
         }
     }
 }
@@ -116,13 +127,13 @@ impl GuestBody {
 
     /// The body of a guest that goes on, or that has left it to somebody else: then a piece may take as long as `patience`.
     /// `length` is what the head says of it, `end` is told when the guest returns and dropped when it dies, before its store
-    /// goes; `client` is told when all was read, and dropped with the body.
+    /// goes; the `reader`'s client is told when all was read, and dropped with the body, and what is lent goes back then.
     pub(super) fn streamed(
         body: Gathered,
         marks_end: bool,
         length: Option<u64>,
         end: oneshot::Receiver<()>,
-        (client, patience): (oneshot::Sender<()>, Duration),
+        ((client, loan), patience): (Reader, Duration),
     ) -> Self {
         if body.is_end_stream() {
             // Whoever looks after the guest may have gone with it.
@@ -139,6 +150,7 @@ impl GuestBody {
             guest: Life::Running,
             is_over: false,
             client: Some(client),
+            loan,
             patience,
             waiting: None,
         }))
@@ -196,6 +208,10 @@ impl Streamed {
             && let Poll::Ready(end) = Pin::new(&mut self.end).poll(context)
         {
             self.guest = if end.is_ok() { Life::Returned } else { Life::Died };
+            // What it has written itself is there.
+            if self.body.is_complete() {
+                self.loan.end();
+            }
         }
     }
 
@@ -224,6 +240,7 @@ impl Streamed {
 
     fn finished(&mut self, trailers: Option<Frame<Bytes>>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         self.is_over = true;
+        self.loan.end();
         if let Some(client) = self.client.take() {
             // Whoever looks after the guest may have gone with it.
             let _ = client.send(());
@@ -240,6 +257,7 @@ impl Streamed {
 
     fn cut(&mut self, why: &str) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         self.is_over = true;
+        self.loan.end();
         Poll::Ready(Some(Err(Error::new(ErrorKind::Trapped, format!("the answer broke off: {why}")))))
     }
 }

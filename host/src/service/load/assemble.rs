@@ -82,21 +82,21 @@ pub(super) fn add_component(
     app.components.push(ComponentReport::new(&host, &entry, &code, &offer, size_bytes));
     let Offer { interfaces, entrypoint, handler, .. } = offer;
 
-    let mut drafts = Vec::with_capacity(interfaces.len());
-    for (interface, name) in interfaces.into_iter().zip(names) {
+    let mut drafts = Vec::with_capacity(names.len());
+    let mut names = names.into_iter();
+    for (interface, name) in interfaces.into_iter().zip(&mut names) {
         let settings = settings(&name, interface.export.as_deref(), manifest, &section)?;
         let sorted = hooks::sort(&name, interface.functions, wishes(&settings))?;
         drafts.push(Draft { name, export: interface.export, settings, sorted, uncallable: interface.uncallable });
     }
-    if drafts.is_empty() && handler.is_some() {
-        let settings = settings(&entry.name, None, manifest, &section)?;
-        drafts.push(Draft {
-            name: entry.name.clone(),
-            export: None,
-            settings,
-            sorted: Sorted::default(),
-            uncallable: Vec::new(),
-        });
+    // Whoever has no interface has the handler.
+    let mut handled_by = None;
+    if let Some(name) = names.next() {
+        // Where it is alone, a manifest may call it like the component as well.
+        let other_name = drafts.is_empty().then_some(&*entry.name);
+        let settings = settings(&name, other_name, manifest, &section)?;
+        handled_by = Some(drafts.len());
+        drafts.push(Draft { name, export: None, settings, sorted: Sorted::default(), uncallable: Vec::new() });
     }
     let builds = drafts.iter().filter_map(|draft| Some((draft.export.clone(), draft.sorted.build.clone()?)));
     let builds: Arc<[BuildHook]> = builds.collect();
@@ -116,7 +116,9 @@ pub(super) fn add_component(
         let settings = settings(&entry.name, Some("main"), manifest, &section)?;
         app.entrypoints.push(of_component.entrypoint(entrypoint, settings)?);
     }
-    let handled_by = handler.as_ref().and_then(|_| handler_class(&app.name, &entry.name, &drafts));
+    if handler.is_some() && handled_by.is_none() {
+        handled_by = handler_class(&app.name, &entry.name, &drafts);
+    }
     for (index, draft) in drafts.into_iter().enumerate() {
         let handler = handler.clone().filter(|_| handled_by == Some(index));
         app.classes.push(of_component.class(&app.name, draft, handler)?);

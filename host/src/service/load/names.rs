@@ -9,7 +9,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::Manifest;
 
 /// The name of each interface of each component: its own short name, its full name where two would clash, or what the
-/// manifest renames it to. The root's functions are named after the component.
+/// manifest renames it to. The root's functions are named after the component. Behind them stands the name of a class that
+/// is in no interface, where there is one: see [`handler_name`].
 pub(super) fn class_names(manifest: &Manifest, components: &[Loaded]) -> Result<Vec<Vec<String>>> {
     let mut taken: BTreeMap<String, usize> = BTreeMap::new();
     let renamed = |interface: &Interface| interface.export.as_ref().and_then(|export| manifest.rename.get(export));
@@ -18,17 +19,26 @@ pub(super) fn class_names(manifest: &Manifest, components: &[Loaded]) -> Result<
             *taken.entry(interface.short_name().unwrap_or_default()).or_default() += 1;
         }
     }
+    for name in components.iter().filter_map(handler_name) {
+        *taken.entry(name.to_owned()).or_default() += 1;
+    }
     let mut seen = BTreeMap::new();
     let mut names = Vec::with_capacity(components.len());
     for component in components {
         let mut of_component = Vec::new();
-        for interface in &component.offer.interfaces {
-            let name = match (renamed(interface), interface.short_name(), &interface.export) {
+        let of_interfaces = component.offer.interfaces.iter().map(|interface| {
+            match (renamed(interface), interface.short_name(), &interface.export) {
                 (Some(name), _, _) => name.clone(),
                 (None, Some(short), Some(export)) if taken[&short] > 1 => export.clone(),
                 (None, Some(short), _) => short,
                 (None, None, _) => component.entry.name.clone(),
-            };
+            }
+        });
+        let of_handler = handler_name(component).map(|name| match taken[name] {
+            1 => name.to_owned(),
+            _ => component.entry.name.clone(),
+        });
+        for name in of_interfaces.chain(of_handler) {
             if let Some(other) = seen.insert(name.clone(), component.entry.name.clone()) {
                 return Err(Error::new(
                     ErrorKind::Conflict,
@@ -57,6 +67,24 @@ pub(super) fn class_names(manifest: &Manifest, components: &[Loaded]) -> Result<
         }
     }
     Ok(names)
+}
+
+/// What a class is called that has a web handler and nothing else, and so is in no interface: as the component's own section
+/// calls it, else like the component. `None` where the handler belongs to another class.
+fn handler_name(component: &Loaded) -> Option<&str> {
+    let Loaded { entry, offer, section, .. } = component;
+    offer.handler.as_ref()?;
+    let is_of = |interface: &Interface, name: &String| {
+        interface.export.as_ref() == Some(name) || interface.short_name().as_ref() == Some(name)
+    };
+    let mut unclaimed = section.classes.keys().filter(|name| {
+        // The settings of an entrypoint stand there like those of a class.
+        *name != "main" && !name.contains('/') && !offer.interfaces.iter().any(|interface| is_of(interface, name))
+    });
+    match (unclaimed.next(), unclaimed.next()) {
+        (Some(name), None) if offer.interfaces.iter().all(|interface| interface.export.is_some()) => Some(name),
+        _ => offer.interfaces.is_empty().then_some(&entry.name),
+    }
 }
 
 /// Settings of a class that is not there are a mistake in its name.

@@ -153,6 +153,46 @@ async fn a_guest_that_tries_everything_is_told_of_little() {
     assert_eq!(reach.seen().told.len(), MAX_TOLD);
 }
 
+#[cfg(feature = "http")]
+#[tokio::test]
+async fn a_name_of_a_public_address_that_is_private_by_now_keeps_what_it_has_and_gets_no_more() {
+    use http_body_util::BodyExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use wasmtime_wasi_http::{Error as HttpError, WasiBody, WasiHttpHooks as _};
+
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    let reach = reach(&["http://*:80"], |_| {
+        ASKED.fetch_add(1, Ordering::Relaxed);
+        Ok(vec!["10.0.0.1".parse().unwrap()])
+    });
+    // As it was connected to when the name had this address.
+    let (near, mut far) = tokio::io::duplex(1024);
+    let mut link = reach.outbound.pool.link(near, "8.8.8.8".parse().unwrap()).await.unwrap();
+    link.sender.ready().await.unwrap();
+    reach.outbound.pool.put(target::Target::of(&"http://a.example/".parse().unwrap()).unwrap(), link);
+    let mut guest = HttpReach::new(reach.clone());
+    let mut ask = || {
+        let body = http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync();
+        let request = ::http::Request::get("http://a.example/").body::<WasiBody>(body).unwrap();
+        Box::into_pin(guest.send_request(request, None, Box::new(async { Ok(()) })))
+    };
+    let answering = async {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(far.read_u8().await.unwrap());
+        }
+        far.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(ask(), answering);
+    let (answer, _done) = answer.unwrap();
+    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "hi");
+    assert_eq!(ASKED.load(Ordering::Relaxed), 0, "no name was resolved for it");
+    drop(far);
+    let refused = ask().await.err();
+    assert!(matches!(refused, Some(HttpError::DestinationIpProhibited)), "{refused:?}");
+    assert_eq!(ASKED.load(Ordering::Relaxed), 1);
+}
+
 #[test]
 fn a_list_is_given_back_as_it_was() {
     let texts =

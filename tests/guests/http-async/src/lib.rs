@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use wasip3::clocks::monotonic_clock;
-use wasip3::http::types::{ErrorCode, Fields, Request, Response};
+use wasip3::http::client;
+use wasip3::http::types::{ErrorCode, Fields, Request, Response, Scheme};
 use wasip3::{wit_bindgen, wit_future, wit_stream};
 
 wasip3::http::service::export!(Component);
@@ -23,10 +24,12 @@ impl wasip3::exports::http::handler::Guest for Component {
             ["request"] => answer(200, described(&request, &target).into_bytes()),
             ["echo"] => echo(request),
             ["pass"] => pass(request),
+            ["relay", authority] => return relay(request, authority).await,
             ["whole"] => answer(200, read(request).await.0),
             ["status", code] => answer(code.parse().expect("a status"), Vec::new()),
             ["trailers"] => trailers(request).await,
             ["early"] => answer(413, b"no, thanks".to_vec()),
+            ["large", bytes] => large(bytes.parse().expect("a number of bytes")),
             ["pieces", bytes] => answer(200, vec![b'x'; bytes.parse().expect("a number of bytes")]),
             ["fail", text] => return Err(ErrorCode::InternalError(Some(text.to_owned()))),
             ["refuse"] => return Err(ErrorCode::HttpRequestDenied),
@@ -76,6 +79,43 @@ fn pass(request: Request) -> Response {
     let (body, trailers) = Request::consume_body(request, is_done);
     drop(done);
     Response::new(Fields::new(), Some(body), trailers).0
+}
+
+/// Asks another server the same, and gives the body of its answer back as it is. It takes no part in either body.
+async fn relay(request: Request, authority: &str) -> Result<Response, ErrorCode> {
+    let method = request.get_method();
+    let (done, is_done) = wit_future::new(|| Ok(()));
+    let (body, trailers) = Request::consume_body(request, is_done);
+    drop(done);
+    let (to, _sent) = Request::new(Fields::new(), Some(body), trailers, None);
+    to.set_method(&method).expect("a method");
+    to.set_scheme(Some(&Scheme::Http)).expect("a scheme");
+    to.set_authority(Some(authority)).expect("an authority");
+    to.set_path_with_query(Some("/")).expect("a path");
+    let from = client::send(to).await?;
+    let (done, is_done) = wit_future::new(|| Ok(()));
+    let (body, trailers) = Response::consume_body(from, is_done);
+    drop(done);
+    Ok(Response::new(Fields::new(), Some(body), trailers).0)
+}
+
+/// Writes piece by piece, and says how far it came.
+fn large(bytes: usize) -> Response {
+    let (mut body, reader) = wit_stream::new();
+    let (trailers, no_trailers) = wit_future::new(|| Ok(None));
+    drop(trailers);
+    let (response, _sent) = Response::new(Fields::new(), Some(reader), no_trailers);
+    wit_bindgen::spawn_local(async move {
+        let piece = vec![b'x'; 4096];
+        for written in 0..bytes / piece.len() {
+            if !body.write_all(piece.clone()).await.is_empty() {
+                println!("the client left after {written}");
+                return;
+            }
+            println!("wrote {written}");
+        }
+    });
+    response
 }
 
 fn echo(request: Request) -> Response {
