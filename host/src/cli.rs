@@ -59,7 +59,7 @@ pub fn main() -> ExitCode {
 const PREPARE_WORKERS: usize = 1;
 
 /// Polls of tasks on a worker before it looks at its sockets and timers. Of guests that compute there are no more in the run
-/// queue than [turns](crate::state), but each first poll may last a tick, so tokio's default of 61 is long. A few, as 7, keep a
+/// queue than turns, but each first poll may last a tick, so tokio's default of 61 is long. A few, as 7, keep a
 /// worker from ever running out of work, and so from taking over what another has queued that the kernel has put aside.
 const POLLS_BETWEEN_EVENTS: u32 = 31;
 
