@@ -1,6 +1,7 @@
 //! Web handlers of guests, WASI 0.2 and 0.3, without a network: what they see, bodies both ways, who answers in which
 //! instance, and every way in which a guest can end.
 
+mod gone;
 mod told;
 mod wire;
 

@@ -27,6 +27,10 @@ impl wasip3::exports::http::handler::Guest for Component {
             ["status", code] => answer(code.parse().expect("a status"), Vec::new()),
             ["trailers"] => trailers(request).await,
             ["early"] => answer(413, b"no, thanks".to_vec()),
+            ["late"] => {
+                monotonic_clock::wait_for(100_000_000).await;
+                answer(200, b"late".to_vec())
+            }
             ["pieces", bytes] => answer(200, vec![b'x'; bytes.parse().expect("a number of bytes")]),
             ["fail", text] => return Err(ErrorCode::InternalError(Some(text.to_owned()))),
             ["refuse"] => return Err(ErrorCode::HttpRequestDenied),

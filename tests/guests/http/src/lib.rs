@@ -33,6 +33,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Component {
             ["status", code] => answer(out, code.parse().expect("a status"), b""),
             ["trailers"] => trailers(request, out),
             ["early"] => early(request, out),
+            ["late"] => late(out),
             ["leak"] => leak(request, out),
             ["after"] => after(out),
             ["length"] => length(out),
@@ -169,6 +170,12 @@ fn trailers(request: IncomingRequest, out: ResponseOutparam) {
 fn early(request: IncomingRequest, out: ResponseOutparam) {
     answer(out, 413, b"no, thanks");
     drop(request);
+}
+
+/// Answers after a while without reading anything.
+fn late(out: ResponseOutparam) {
+    monotonic_clock::subscribe_duration(100_000_000).block();
+    answer(out, 200, b"late");
 }
 
 /// Leaves everything that it can where it is.
