@@ -3,7 +3,7 @@
 //! The head of the answer comes while the guest still runs, so it goes another way than the end of the run: through a
 //! channel. Whoever runs the guest sees both. What must not be known here: who asked, and what the answer is sent through.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 
@@ -61,7 +61,10 @@ impl Declined {
     const MAX_DETAILS_BYTES: usize = 1000;
 
     fn new(code: &impl fmt::Debug) -> Self {
-        let mut details = format!("{code:?}");
+        let mut details = Cut { text: String::new(), max_bytes: Self::MAX_DETAILS_BYTES };
+        // It fails once there is no more room.
+        let _ = write!(details, "{code:?}");
+        let details = details.text;
         let name = details.strip_prefix("ErrorCode::").unwrap_or(&details);
         let name = name.split(|letter: char| !letter.is_ascii_alphanumeric()).next().unwrap_or_default();
         let mut code = String::with_capacity(name.len() + 8);
@@ -71,8 +74,21 @@ impl Declined {
             }
             code.push(letter.to_ascii_lowercase());
         }
-        details.truncate(details.floor_char_boundary(Self::MAX_DETAILS_BYTES));
         Self { code, details }
+    }
+}
+
+/// A text that ends where there is no more room for it, and what is written to it there.
+struct Cut {
+    text: String,
+    max_bytes: usize,
+}
+
+impl fmt::Write for Cut {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        let room = self.max_bytes - self.text.len();
+        self.text.push_str(&piece[..piece.floor_char_boundary(room)]);
+        if piece.len() > room { Err(fmt::Error) } else { Ok(()) }
     }
 }
 
@@ -246,5 +262,29 @@ mod tests {
         }
         let long = Declined::new(&p2::ErrorCode::InternalError(Some("ü".repeat(10_000))));
         assert!(long.details.len() <= Declined::MAX_DETAILS_BYTES);
+    }
+
+    #[test]
+    fn no_more_of_an_error_code_is_made_into_text_than_is_kept() {
+        /// One that counts how often it was asked for another letter, which it would go on with for long.
+        #[derive(Default)]
+        struct Long(std::cell::Cell<usize>);
+
+        impl fmt::Debug for Long {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("ErrorCode::Long(")?;
+                while self.0.get() < 1_000_000 {
+                    self.0.set(self.0.get() + 1);
+                    f.write_str("ü")?;
+                }
+                Ok(())
+            }
+        }
+
+        let long = Long::default();
+        let declined = Declined::new(&long);
+        assert_eq!(declined.code, "long");
+        assert!(declined.details.ends_with('ü') && declined.details.len() <= Declined::MAX_DETAILS_BYTES);
+        assert!(long.0.get() <= Declined::MAX_DETAILS_BYTES, "{}", long.0.get());
     }
 }
