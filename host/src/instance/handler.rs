@@ -130,7 +130,7 @@ impl Live {
         begin(&mut self.life, Step::Call)?;
         let Self { store, blueprint, life, .. } = self;
         store.data_mut().calls.begin(frame);
-        let entries = store.data_mut().entries();
+        store.data_mut().note_open();
         let span = Span::method(&blueprint.bounds);
         let armed = span.arm(store);
         let attempt = match handler {
@@ -154,7 +154,7 @@ impl Live {
         store.data_mut().calls.end();
         let handled = match attempt {
             failure::Attempt::Done(Ok(())) => {
-                store.data_mut().sweep(entries);
+                store.data_mut().sweep();
                 Ok(())
             }
             failed => Err(failure::explain(failed, store.data_mut(), HANDLE, &span, &blueprint.bounds)),
