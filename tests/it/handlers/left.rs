@@ -1,10 +1,10 @@
-//! What guests leave of a request in the tables of the host.
+//! What guests leave: of a request in the tables of the host, and of an answer that is no more than its head.
 
 use std::collections::BTreeSet;
 
 use wasmhost_tests::TestHost;
 
-use super::{BOTH, get};
+use super::{BOTH, get, serve, wait_until};
 
 #[tokio::test]
 async fn what_a_guest_leaves_behind_takes_no_room() {
@@ -23,5 +23,25 @@ async fn what_a_guest_leaves_behind_takes_no_room() {
         assert_eq!(instances.len(), 1, "{guest}");
         // It prints to what it has opened with its first line.
         assert_eq!(host.printed.texts(), ["leaves"; 10], "{guest}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_a_body_comes_when_its_guest_has_finished_it() {
+    for (guest, sharing) in [("http", ""), ("http-async", ""), ("http-async", "\nconcurrency = 4")] {
+        let (host, _app, front) = serve(guest, &format!("reuse = true\ntimeout = \"10s\"{sharing}")).await;
+        for status in [200, 204, 304] {
+            // One that leaves its body in an instance that others share may have given it to somebody else.
+            let ways = if sharing.is_empty() { &["trap", "exit", "leave"][..] } else { &["trap", "exit"] };
+            for how in ways {
+                let reply = get(&front, &format!("/empty/{status}/{how}")).await;
+                assert_eq!(reply.status, 500, "{guest}{sharing}, {status}, {how}: {reply:?}");
+            }
+            host.printed.forget();
+            let reply = get(&front, &format!("/empty/{status}/finish")).await;
+            assert_eq!((reply.status, &*reply.body), (status, ""), "{guest}{sharing}");
+            // All of it was read: nobody hurries it.
+            wait_until(|| host.printed.texts() == ["went on"]).await;
+        }
     }
 }
