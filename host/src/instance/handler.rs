@@ -186,12 +186,15 @@ async fn serve(
     request: Request<WasiBody>,
     head: oneshot::Sender<Head>,
 ) -> wasmtime::Result<()> {
-    let (answer, _) = answer(accessor, handle, request, None).await?;
+    let answer = answer(accessor, handle, request, None).await?.map_err(|alone| alone.0)?.0;
     // Whoever asked may be gone.
     drop(head.send(answer));
     poll_fn(|context| accessor.poll_no_interesting_tasks(context)).await;
     Ok(())
 }
+
+/// What failed on the host's side of one request: the guest goes on, with those of others.
+pub(super) struct Alone(pub(super) wasmtime::Error);
 
 /// Calls a handler of WASI 0.3, which goes on with the body after it has given its answer. `frame` is noted under its task,
 /// where several share the store: [`end_task`](crate::state::Calls::end_task) takes it from there.
@@ -200,31 +203,43 @@ pub(super) async fn answer(
     handle: P3,
     request: Request<WasiBody>,
     frame: Option<Frame>,
-) -> wasmtime::Result<(Head, GuestTaskId)> {
-    let (call, sent) = accessor.with(|mut access| {
+) -> wasmtime::Result<std::result::Result<(Head, GuestTaskId), Alone>> {
+    let begun = accessor.with(|mut access| {
         let request = with_authority(request);
         let view = access.data_mut().http();
         let (request, sent) = wasmtime_wasi_http::p3::Request::from_http(view.hooks, request);
         // Boxed, for its own type would keep the store borrowed.
         let sent: Sent = Box::pin(sent);
-        let request = view.table.push(request)?;
+        let request = match view.table.push(request) {
+            Ok(request) => request,
+            Err(error) => return Ok(Err(Alone(error.into()))),
+        };
         let call = handle.start_call_concurrent(&mut access, (request,))?;
         if let Some(frame) = frame {
             access.data_mut().calls.begin_task(call.task(), frame);
         }
-        Ok::<_, wasmtime::Error>((call, sent))
+        Ok::<_, wasmtime::Error>(Ok((call, sent)))
     })?;
+    let (call, sent) = match begun {
+        Ok(begun) => begun,
+        Err(alone) => return Ok(Err(alone)),
+    };
     let task = call.task();
     let (answer,) = handle.finish_call_concurrent(accessor, call).await?;
-    let head = match answer {
-        Err(code) => Err(Declined::new(&code)),
-        Ok(response) => Ok(accessor.with(|mut access| {
-            let response = access.data_mut().http().table.delete(response)?;
-            let response = response.into_http(&mut access, sent)?;
-            Ok::<_, wasmtime::Error>(Answered { response, marks_end: false })
-        })?),
+    let response = match answer {
+        Err(code) => return Ok(Ok((Err(Declined::new(&code)), task))),
+        Ok(response) => response,
     };
-    Ok((head, task))
+    Ok(accessor.with(|mut access| {
+        let taken = access.data_mut().http().table.delete(response).map_err(wasmtime::Error::from);
+        match taken.and_then(|response| response.into_http(&mut access, sent)) {
+            Ok(response) => Ok((Ok(Answered { response, marks_end: false }), task)),
+            Err(error) => {
+                access.data_mut().calls.end_task(task);
+                Err(Alone(error))
+            }
+        }
+    }))
 }
 
 /// The request with its target whole, as WASI 0.3 reads scheme and authority from there alone.

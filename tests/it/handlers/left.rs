@@ -45,3 +45,16 @@ async fn an_answer_without_a_body_comes_when_its_guest_has_finished_it() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_who_lose_their_instance_are_told_of_what_it_died() {
+    for _ in 0..20 {
+        let (host, _app, front) = serve("http-async", "reuse = true\nconcurrency = 4").await;
+        let dying = || get(&front, "/die/trap/before");
+        let replies = tokio::join!(dying(), dying(), dying(), dying());
+        for reply in [replies.0, replies.1, replies.2, replies.3] {
+            assert!(reply.status == 500 && reply.body.contains("trapped"), "{reply:?}");
+        }
+        host.host.shutdown().await;
+    }
+}
