@@ -154,6 +154,8 @@ fn empty(status: &str, how: String) -> Response {
             monotonic_clock::wait_for(1_500_000_000).await;
             return println!("went on");
         }
+        // The head could be on its way by then.
+        monotonic_clock::wait_for(50_000_000).await;
         die(&how).await;
         // Neither is ended, nor is the end of either told.
         std::mem::forget((body, trailers));

@@ -183,6 +183,8 @@ fn empty(out: ResponseOutparam, status: &str, how: &str) {
         monotonic_clock::subscribe_duration(1_500_000_000).block();
         return println!("went on");
     }
+    // The head could be on its way by then.
+    monotonic_clock::subscribe_duration(50_000_000).block();
     die(how);
     std::mem::forget(body);
 }
