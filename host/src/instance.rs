@@ -439,6 +439,8 @@ async fn run(
     span: Span,
 ) -> Result<Returned> {
     let armed = span.arm(store);
+    #[cfg(feature = "http")]
+    store.data_mut().forget_open();
     let attempt = blueprint.bounded(&span, armed, pin!(callee.call(store, arguments, &function.result))).await;
     match attempt {
         Attempt::Done(Ok(returned)) => Ok(returned),

@@ -61,6 +61,9 @@ pub struct State {
     http: WasiHttpCtx,
     #[cfg(feature = "http")]
     http_reach: outbound::HttpReach,
+    /// What was open before the request under way.
+    #[cfg(feature = "http")]
+    before: inbound::Before,
     reach: Arc<outbound::Reach>,
     pub(crate) memory: MemoryLimiter,
     pub(crate) deadline: Deadline,
@@ -164,6 +167,8 @@ impl State {
             http: wasi::http_context(limits),
             #[cfg(feature = "http")]
             http_reach: outbound::HttpReach::new(reach.clone()),
+            #[cfg(feature = "http")]
+            before: inbound::Before::default(),
             reach,
             memory: MemoryLimiter::new(max_memory_bytes, limits),
             deadline: Deadline::default(),

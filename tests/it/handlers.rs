@@ -1,7 +1,9 @@
 //! Web handlers of guests, WASI 0.2 and 0.3, without a network: what they see, bodies both ways, who answers in which
 //! instance, and every way in which a guest can end.
 
+mod gone;
 mod leaving;
+mod left;
 mod named;
 mod relayed;
 mod told;
@@ -301,21 +303,6 @@ async fn parameters_in_the_query_choose_the_pool_and_routes_come_before_the_hand
     assert!(failed.status == 503 && failed.headers.contains_key("retry-after"), "{failed:?}");
     host.host.shutdown().await;
     assert_eq!(host.printed.texts().iter().filter(|line| *line == "left").count(), 2);
-}
-
-#[tokio::test]
-async fn what_a_guest_leaves_behind_takes_no_room() {
-    let host = TestHost::with(|builder| builder.max_handles(100));
-    let app = host.app("http", "[class.http]\nreuse = true").await.unwrap();
-    host.host.publish(&app);
-    let front = host.host.web_service().root("http");
-    let mut instances = std::collections::BTreeSet::new();
-    for _ in 0..15 {
-        let reply = get(&front, "/leak").await;
-        assert_eq!(reply.ok(), "left");
-        instances.insert(reply.instance().to_owned());
-    }
-    assert_eq!(instances.len(), 1);
 }
 
 #[tokio::test]

@@ -92,7 +92,8 @@ fn memory_exceeded(what: &str, refusal: MemoryRefusal) -> Error {
     }
 }
 
-fn of_guest(what: &str, error: &wasmtime::Error, bounds: &Bounds) -> Error {
+/// Explains an error without a look at what else its instance does.
+pub(super) fn of_guest(what: &str, error: &wasmtime::Error, bounds: &Bounds) -> Error {
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         return Error::new(ErrorKind::Trapped, format!("{what} ended its own process with exit code {}", exit.0));
     }

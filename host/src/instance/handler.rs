@@ -3,7 +3,7 @@
 //! The head of the answer comes while the guest still runs, so it goes another way than the end of the run: through a
 //! channel. Whoever runs the guest sees both. What must not be known here: who asked, and what the answer is sent through.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 
@@ -61,7 +61,10 @@ impl Declined {
     const MAX_DETAILS_BYTES: usize = 1000;
 
     fn new(code: &impl fmt::Debug) -> Self {
-        let mut details = format!("{code:?}");
+        let mut details = Cut { text: String::new(), max_bytes: Self::MAX_DETAILS_BYTES };
+        // It fails once there is no more room.
+        let _ = write!(details, "{code:?}");
+        let details = details.text;
         let name = details.strip_prefix("ErrorCode::").unwrap_or(&details);
         let name = name.split(|letter: char| !letter.is_ascii_alphanumeric()).next().unwrap_or_default();
         let mut code = String::with_capacity(name.len() + 8);
@@ -71,8 +74,21 @@ impl Declined {
             }
             code.push(letter.to_ascii_lowercase());
         }
-        details.truncate(details.floor_char_boundary(Self::MAX_DETAILS_BYTES));
         Self { code, details }
+    }
+}
+
+/// A text that ends where there is no more room for it, and what is written to it there.
+struct Cut {
+    text: String,
+    max_bytes: usize,
+}
+
+impl fmt::Write for Cut {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        let room = self.max_bytes - self.text.len();
+        self.text.push_str(&piece[..piece.floor_char_boundary(room)]);
+        if piece.len() > room { Err(fmt::Error) } else { Ok(()) }
     }
 }
 
@@ -114,7 +130,7 @@ impl Live {
         begin(&mut self.life, Step::Call)?;
         let Self { store, blueprint, life, .. } = self;
         store.data_mut().calls.begin(frame);
-        let entries = store.data_mut().entries();
+        store.data_mut().note_open();
         let span = Span::method(&blueprint.bounds);
         let armed = span.arm(store);
         let attempt = match handler {
@@ -138,7 +154,7 @@ impl Live {
         store.data_mut().calls.end();
         let handled = match attempt {
             failure::Attempt::Done(Ok(())) => {
-                store.data_mut().sweep(entries);
+                store.data_mut().sweep();
                 Ok(())
             }
             failed => Err(failure::explain(failed, store.data_mut(), HANDLE, &span, &blueprint.bounds)),
@@ -170,12 +186,15 @@ async fn serve(
     request: Request<WasiBody>,
     head: oneshot::Sender<Head>,
 ) -> wasmtime::Result<()> {
-    let (answer, _) = answer(accessor, handle, request, None).await?;
+    let answer = answer(accessor, handle, request, None).await?.map_err(|alone| alone.0)?.0;
     // Whoever asked may be gone.
     drop(head.send(answer));
     poll_fn(|context| accessor.poll_no_interesting_tasks(context)).await;
     Ok(())
 }
+
+/// What failed on the host's side of one request: the guest goes on, with those of others.
+pub(super) struct Alone(pub(super) wasmtime::Error);
 
 /// Calls a handler of WASI 0.3, which goes on with the body after it has given its answer. `frame` is noted under its task,
 /// where several share the store: [`end_task`](crate::state::Calls::end_task) takes it from there.
@@ -184,31 +203,43 @@ pub(super) async fn answer(
     handle: P3,
     request: Request<WasiBody>,
     frame: Option<Frame>,
-) -> wasmtime::Result<(Head, GuestTaskId)> {
-    let (call, sent) = accessor.with(|mut access| {
+) -> wasmtime::Result<std::result::Result<(Head, GuestTaskId), Alone>> {
+    let begun = accessor.with(|mut access| {
         let request = with_authority(request);
         let view = access.data_mut().http();
         let (request, sent) = wasmtime_wasi_http::p3::Request::from_http(view.hooks, request);
         // Boxed, for its own type would keep the store borrowed.
         let sent: Sent = Box::pin(sent);
-        let request = view.table.push(request)?;
+        let request = match view.table.push(request) {
+            Ok(request) => request,
+            Err(error) => return Ok(Err(Alone(error.into()))),
+        };
         let call = handle.start_call_concurrent(&mut access, (request,))?;
         if let Some(frame) = frame {
             access.data_mut().calls.begin_task(call.task(), frame);
         }
-        Ok::<_, wasmtime::Error>((call, sent))
+        Ok::<_, wasmtime::Error>(Ok((call, sent)))
     })?;
+    let (call, sent) = match begun {
+        Ok(begun) => begun,
+        Err(alone) => return Ok(Err(alone)),
+    };
     let task = call.task();
     let (answer,) = handle.finish_call_concurrent(accessor, call).await?;
-    let head = match answer {
-        Err(code) => Err(Declined::new(&code)),
-        Ok(response) => Ok(accessor.with(|mut access| {
-            let response = access.data_mut().http().table.delete(response)?;
-            let response = response.into_http(&mut access, sent)?;
-            Ok::<_, wasmtime::Error>(Answered { response, marks_end: false })
-        })?),
+    let response = match answer {
+        Err(code) => return Ok(Ok((Err(Declined::new(&code)), task))),
+        Ok(response) => response,
     };
-    Ok((head, task))
+    Ok(accessor.with(|mut access| {
+        let taken = access.data_mut().http().table.delete(response).map_err(wasmtime::Error::from);
+        match taken.and_then(|response| response.into_http(&mut access, sent)) {
+            Ok(response) => Ok((Ok(Answered { response, marks_end: false }), task)),
+            Err(error) => {
+                access.data_mut().calls.end_task(task);
+                Err(Alone(error))
+            }
+        }
+    }))
 }
 
 /// The request with its target whole, as WASI 0.3 reads scheme and authority from there alone.
@@ -246,5 +277,29 @@ mod tests {
         }
         let long = Declined::new(&p2::ErrorCode::InternalError(Some("ü".repeat(10_000))));
         assert!(long.details.len() <= Declined::MAX_DETAILS_BYTES);
+    }
+
+    #[test]
+    fn no_more_of_an_error_code_is_made_into_text_than_is_kept() {
+        /// One that counts how often it was asked for another letter, which it would go on with for long.
+        #[derive(Default)]
+        struct Long(std::cell::Cell<usize>);
+
+        impl fmt::Debug for Long {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("ErrorCode::Long(")?;
+                while self.0.get() < 1_000_000 {
+                    self.0.set(self.0.get() + 1);
+                    f.write_str("ü")?;
+                }
+                Ok(())
+            }
+        }
+
+        let long = Long::default();
+        let declined = Declined::new(&long);
+        assert_eq!(declined.code, "long");
+        assert!(declined.details.ends_with('ü') && declined.details.len() <= Declined::MAX_DETAILS_BYTES);
+        assert!(long.0.get() <= Declined::MAX_DETAILS_BYTES, "{}", long.0.get());
     }
 }

@@ -53,8 +53,9 @@ struct Inside {
     #[cfg(feature = "http")]
     handler: Option<super::handler::P3>,
     is_sound: AtomicBool,
-    /// Why all calls failed; set before their replies are dropped.
+    /// Why all calls failed; set before the instance is told gone.
     failure: OnceLock<Error>,
+    gone: CancellationToken,
     image_bytes: u64,
     grown_bytes: AtomicU64,
     /// Guest tasks under way, and those of them whose callers are gone.
@@ -135,6 +136,7 @@ impl Live {
             handler,
             is_sound: AtomicBool::new(true),
             failure: OnceLock::new(),
+            gone: CancellationToken::new(),
             image_bytes: self.image_bytes,
             grown_bytes: AtomicU64::new(self.grown_bytes()),
             running: AtomicUsize::new(0),
@@ -184,7 +186,7 @@ impl SharedLive {
         drop(self.commands.send(Command::Call(Call { method, deadline, frame, begins })));
         match self.awaited(answer, deadline, (&span, &format!("`{}`", function.name)), retire).await {
             Ok(Some(called)) => called,
-            Ok(None) => Called::Ended(Err(self.inside.failed())),
+            Ok(None) => Called::Ended(Err(self.inside.failed().await)),
             Err(error) => Called::Ended(Err(error)),
         }
     }
@@ -230,15 +232,19 @@ impl SharedLive {
     /// What the hook failed with, or why the instance was gone before it could run. It is gone all the same.
     pub(crate) async fn exit(&self) -> Result<()> {
         let (reply, exited) = oneshot::channel();
-        match self.commands.send(Command::Exit(reply)) {
-            Ok(()) => exited.await.unwrap_or_else(|_| Err(self.inside.failed())),
-            Err(_) => Err(self.inside.failed()),
+        // If nobody is there to take it, it comes back and is dropped.
+        drop(self.commands.send(Command::Exit(reply)));
+        match exited.await {
+            Ok(exited) => exited,
+            Err(_) => Err(self.inside.failed().await),
         }
     }
 }
 
 impl Inside {
-    fn failed(&self) -> Error {
+    /// Why the instance is gone. Whoever is not answered hears of it before the driver, which knows why.
+    async fn failed(&self) -> Error {
+        self.gone.cancelled().await;
         let gone = || Error::new(ErrorKind::Conflict, "the instance is gone: it failed or has exited");
         self.failure.get().cloned().unwrap_or_else(gone)
     }
@@ -326,6 +332,7 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         self.inside.give_up();
+        self.inside.gone.cancel();
     }
 }
 

@@ -19,6 +19,8 @@ struct Fake {
     id: u64,
     tuple: u32,
     concurrency: u32,
+    /// Whether anything runs at its end.
+    has_exit: bool,
     is_sound: AtomicBool,
     /// Linear memory beyond what is shared.
     memory_bytes: AtomicU64,
@@ -70,7 +72,7 @@ impl Fake {
 
 impl Drop for Fake {
     fn drop(&mut self) {
-        let is_owed_an_exit = self.is_sound() && !self.has_exited.load(Ordering::Relaxed);
+        let is_owed_an_exit = self.has_exit && self.is_sound() && !self.has_exited.load(Ordering::Relaxed);
         self.note_unless(!is_owed_an_exit, "a sound instance went without its exit");
         self.journal.lock().unwrap().alive -= 1;
     }
@@ -83,6 +85,8 @@ struct FakeKeeper {
     exit: Duration,
     fails: AtomicBool,
     panics: AtomicBool,
+    /// Whether instances that start now have nothing to run at their end.
+    is_silent: AtomicBool,
     /// The tasks of guests that share an instance.
     guests: TaskTracker,
 }
@@ -118,6 +122,7 @@ impl Keeper for FakeKeeper {
             id,
             tuple: *tuple,
             concurrency: self.concurrency,
+            has_exit: !self.is_silent.load(Ordering::Relaxed),
             is_sound: AtomicBool::new(true),
             memory_bytes: AtomicU64::new(0),
             calls: AtomicU32::new(0),
@@ -139,8 +144,8 @@ impl Keeper for FakeKeeper {
         Exit::Ok
     }
 
-    fn exits_silently(&self, _: &Held<Self>) -> bool {
-        false
+    fn exits_silently(&self, instance: &Held<Self>) -> bool {
+        !Self::fake(instance).has_exit
     }
 
     fn is_sound(&self, instance: &Held<Self>) -> bool {
@@ -181,6 +186,7 @@ impl Bed {
             exit: Duration::from_millis(5),
             fails: AtomicBool::new(false),
             panics: AtomicBool::new(false),
+            is_silent: AtomicBool::new(false),
             guests: TaskTracker::new(),
         };
         Pools::new(keeper, settings, self.budget.app(app, now()))

@@ -168,15 +168,22 @@ impl Class {
                     return Poll::Ready(Some(outcome));
                 }
                 match &mut answer {
-                    Some(answer) => {
-                        let is_news = answer.as_mut().is_ok_and(|begun| begun.body.gather(context));
-                        if !is_news {
+                    Some(Ok(begun)) => {
+                        if begun.body.gather(context) {
+                            continue;
+                        }
+                        if !begun.is_held() {
                             return Poll::Ready(None);
                         }
                     }
-                    None if upload_broke.load(Ordering::Relaxed) => {
-                        return Poll::Ready(Some(Ok((Err(Error::bad_request("the request broke off")), None))));
-                    }
+                    Some(Err(_)) => return Poll::Ready(None),
+                    None => {}
+                }
+                if upload_broke.load(Ordering::Relaxed) {
+                    return Poll::Ready(Some(Ok((Err(Error::bad_request("the request broke off")), None))));
+                }
+                match answer {
+                    Some(_) => return Poll::Pending,
                     None if headed.is_terminated() => return Poll::Pending,
                     None => match Pin::new(&mut headed).poll(context) {
                         Poll::Ready(Ok(head)) => answer = Some(self.begun(head, instance)),
@@ -196,6 +203,7 @@ impl Class {
         let answer = answer.unwrap_or_else(|| Err(returned("`handle` returned without an answer")));
         let outcome = match ended {
             Some((outcome, kept)) => outcome.and(answer).and_then(|mut answer| match answer.is_passed_on() {
+                true if answer.is_head_alone() => Err(unfinished()),
                 true => {
                     let (gone, client) = Gone::new();
                     let (lender, loan) = loan();
@@ -237,6 +245,9 @@ impl Class {
 
     /// The answer of a guest that goes on. `end` is told when it returns, `client` when all was read.
     fn streamed(&self, answer: Begun, end: oneshot::Receiver<()>, reader: Reader) -> Response<GuestBody> {
+        if answer.is_head_alone() && answer.body.is_finished(answer.marks_end) {
+            return Response::from_parts(answer.head, GuestBody::finished(reader.0));
+        }
         let Begun { head, body, marks_end } = answer;
         let (length, patience) = (length(&head.headers), self.inner.settings.timeout);
         Response::from_parts(head, GuestBody::streamed(body, marks_end, length, end, (reader, patience)))
@@ -295,6 +306,18 @@ struct Begun {
 }
 
 impl Begun {
+    /// Whether the head waits for its guest to finish: it is all that its client gets where it says that there is no body, so
+    /// that nothing could be broken off any more.
+    fn is_held(&self) -> bool {
+        self.is_head_alone() && !self.body.is_finished(self.marks_end)
+    }
+
+    /// Whether nothing follows the head.
+    fn is_head_alone(&self) -> bool {
+        let has_none = matches!(self.head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        (has_none || length(&self.head.headers) == Some(0)) && self.body.is_blank()
+    }
+
     /// Whether a guest that has ended has left its body to somebody else, as it may in WASI 0.3.
     fn is_passed_on(&mut self) -> bool {
         !self.marks_end && !self.body.is_complete()
@@ -305,10 +328,13 @@ fn returned(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::ReturnedError, message)
 }
 
+fn unfinished() -> Error {
+    returned("`handle` returned without finishing the body of its answer")
+}
+
 /// The answer of a guest that has ended.
 fn whole(Begun { head, body, marks_end }: Begun) -> Result<Response<GuestBody>> {
-    let body = GuestBody::ended(body, marks_end)
-        .ok_or_else(|| returned("`handle` returned without finishing the body of its answer"))?;
+    let body = GuestBody::ended(body, marks_end).ok_or_else(unfinished)?;
     Ok(Response::from_parts(head, body))
 }
 

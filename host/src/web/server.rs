@@ -7,9 +7,11 @@
 //! connection. It must not know what the answers are.
 
 mod connection;
+mod heads;
 mod stage;
 mod stream;
 mod timer;
+mod watch;
 
 use std::io;
 use std::sync::Arc;

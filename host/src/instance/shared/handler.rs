@@ -16,8 +16,8 @@ use tokio::sync::oneshot;
 use wasmtime::component::{Accessor, AccessorTask};
 use wasmtime_wasi_http::{Error as WasiError, WasiBody};
 
-use super::super::Span;
-use super::super::handler::{self, HANDLE, P3};
+use super::super::handler::{self, Alone, HANDLE, P3};
+use super::super::{Span, failure};
 use super::{CallSlot, Command, GuestTask, Inside, SharedLive};
 use crate::error::{Error, Result};
 use crate::instance::Head;
@@ -82,7 +82,7 @@ impl SharedLive {
         drop(self.commands.send(Command::Handle(Box::new(Asked { frame, deadline, begins }))));
         match self.awaited(is_done, deadline, (&span, HANDLE), retire).await {
             Ok(Some(handled)) => handled,
-            Ok(None) => HandledShared::Ended(Err(self.inside.failed())),
+            Ok(None) => HandledShared::Ended(Err(self.inside.failed().await)),
             Err(error) => HandledShared::Ended(Err(error)),
         }
     }
@@ -104,7 +104,10 @@ impl AccessorTask<State> for HandleTask {
         let frame = task.frame(frame);
         let (tail, read) = oneshot::channel();
         let answering = async {
-            let (answer, number) = handler::answer(accessor, handle, request, Some(frame)).await?;
+            let (answer, number) = match handler::answer(accessor, handle, request, Some(frame)).await? {
+                Ok(answered) => answered,
+                Err(Alone(error)) => return Ok(Err(failure::of_guest(HANDLE, &error, &inside.blueprint.bounds))),
+            };
             let watched = |body| WasiBody::new(Watched { body, inside: inside.clone(), _tail: tail });
             let answer = answer.map(|mut answered| {
                 answered.response = answered.response.map(watched);
@@ -114,13 +117,13 @@ impl AccessorTask<State> for HandleTask {
             drop(head.send(answer));
             drop(read.await);
             accessor.with(|mut access| access.get().calls.end_task(number));
-            Ok::<_, wasmtime::Error>(())
+            Ok::<_, wasmtime::Error>(Ok(()))
         };
-        let ((), caller) =
+        let (handled, caller) =
             task.attend(pin!(answering), (done, deadline, HANDLE), |error| HandledShared::Ended(Err(error))).await?;
         task.end(accessor, caller.is_none());
         if let Some(done) = caller {
-            drop(done.send(HandledShared::Ended(Ok(()))));
+            drop(done.send(HandledShared::Ended(handled)));
         }
         Ok(())
     }

@@ -108,6 +108,27 @@ async fn what_happened_in_a_tuple_goes_on_to_count_when_it_comes_back() {
     bed.exit_all().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_instance_with_nothing_to_run_at_its_end_goes_with_its_last_call() {
+    let bed = Bed::new(host(1));
+    let class = bed.class("a", Settings { max_calls: Some((1, 1)), ..settings(1) }, MS);
+    let alive = || bed.journal.lock().unwrap().alive;
+    class.keeper().is_silent.store(true, Ordering::Relaxed);
+    for _ in 0..3 {
+        drop(lease(&class, 1).await.unwrap());
+        // Nothing has run since.
+        assert_eq!((alive(), bed.budget.usage(), class.iter().count()), (0, (0, 0), 0));
+    }
+    class.keeper().is_silent.store(false, Ordering::Relaxed);
+    let held = lease(&class, 1).await.unwrap();
+    let Counts { starts, exits, .. } = class.iter().next().unwrap().counts();
+    assert_eq!((starts, exits, bed.exited()), (4, 3, Vec::new()));
+    drop(held);
+    assert_eq!(alive(), 1, "a task of its own runs its exit");
+    bed.exit_all().await;
+    assert_eq!(bed.exited(), [4]);
+}
+
 /// A runtime with a clock that stands still.
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()

@@ -111,6 +111,13 @@ impl GuestBody {
         is_finished.then(|| Self::of_pieces(pieces))
     }
 
+    /// The body of a guest that goes on, and has finished it: there is nothing in it to be read.
+    pub(super) fn finished(client: oneshot::Sender<()>) -> Self {
+        // Whoever looks after the guest may have gone with it.
+        let _ = client.send(());
+        Self::Whole(Bytes::new())
+    }
+
     fn of_pieces(mut pieces: VecDeque<Frame<Bytes>>) -> Self {
         if pieces.iter().any(Frame::is_trailers) {
             return Self::Pieces(pieces);
@@ -136,9 +143,7 @@ impl GuestBody {
         ((client, loan), patience): (Reader, Duration),
     ) -> Self {
         if body.is_end_stream() {
-            // Whoever looks after the guest may have gone with it.
-            let _ = client.send(());
-            return Self::Whole(Bytes::new());
+            return Self::finished(client);
         }
         Self::Streamed(Box::new(Streamed {
             body,

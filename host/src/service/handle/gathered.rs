@@ -58,6 +58,18 @@ impl Gathered {
         is_news
     }
 
+    /// Whether nothing that a client would read has come so far.
+    pub(super) fn is_blank(&self) -> bool {
+        !self.pieces.iter().filter_map(Frame::data_ref).any(|data| !data.is_empty())
+    }
+
+    /// Whether its guest has finished it, where the end of a finished one is marked or its guest is alive.
+    pub(super) fn is_finished(&self, marks_end: bool) -> bool {
+        self.is_end_stream()
+            || self.pieces.iter().any(Frame::is_trailers)
+            || !marks_end && matches!(self.rest, Rest::Ended(None))
+    }
+
     /// Whether all of it is there. The guest has ended, and writes no more.
     pub(super) fn is_complete(&mut self) -> bool {
         self.gather(&mut Context::from_waker(Waker::noop()));

@@ -30,18 +30,34 @@ use super::{Outbound, http::explain};
 /// that the stream is closed, and never what the server said; so the rest is taken from them and thrown away.
 ///
 /// WASI's own bodies end in the same way when their guest dies. This one fails then, unless it has the mark of a finished
-/// body, which is not sent (see [`inbound`](crate::state)).
+/// body, which is not sent (see [`inbound`](crate::state)). The last piece of one whose length was said is held back until
+/// then, because the server would take it for the end.
 pub(super) struct HeardOut {
     /// `None` once it has ended.
     body: Option<WasiBody>,
+    /// Bytes still to come, where the head says how many.
+    left: Option<u64>,
+    /// The last piece of them.
+    held: Option<Bytes>,
     unheard: Weak<Unheard>,
     _let_go: DropGuard,
 }
 
 impl HeardOut {
-    /// `let_go` is cancelled when the connection has taken all of the body that it wants.
-    pub(super) fn new(body: WasiBody, unheard: Weak<Unheard>, let_go: CancellationToken) -> Self {
-        Self { body: Some(body), unheard, _let_go: let_go.drop_guard() }
+    /// `length` is what the head says of it. `let_go` is cancelled when the connection has taken all of the body that it wants.
+    pub(super) fn new(body: WasiBody, length: Option<u64>, unheard: Weak<Unheard>, let_go: CancellationToken) -> Self {
+        Self { body: Some(body), left: length, held: None, unheard, _let_go: let_go.drop_guard() }
+    }
+
+    /// Counts a piece, and holds it back if the server would take it for the last.
+    fn pass(&mut self, data: Bytes) -> Option<Bytes> {
+        let Some(left) = &mut self.left else { return Some(data) };
+        *left = left.saturating_sub(u64::try_from(data.len()).unwrap_or(u64::MAX));
+        if *left > 0 || data.is_empty() {
+            return Some(data);
+        }
+        self.held = Some(data);
+        None
     }
 }
 
@@ -71,27 +87,43 @@ impl Body for HeardOut {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        let frame = ready!(Pin::new(body).poll_frame(context));
-        let is_trailers = frame.as_ref().is_some_and(|frame| frame.as_ref().is_ok_and(Frame::is_trailers));
-        if is_trailers || !matches!(frame, Some(Ok(_))) {
+        loop {
+            let Some(body) = &mut self.body else { return Poll::Ready(None) };
+            let frame = ready!(Pin::new(body).poll_frame(context));
+            let frame = match frame.map(|frame| frame.map(Frame::into_data)) {
+                Some(Ok(Ok(data))) => match self.pass(data) {
+                    Some(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                    None => continue,
+                },
+                Some(Ok(Err(mark))) if mark.trailers_ref().is_some_and(HeaderMap::is_empty) => None,
+                Some(Ok(Err(trailers))) => Some(Ok(trailers)),
+                None if self.unheard.upgrade().is_none_or(|unheard| unheard.is_over.load(Ordering::Acquire)) => {
+                    Some(Err(Error::ConnectionTerminated))
+                }
+                Some(Err(error)) => Some(Err(error)),
+                None => None,
+            };
             self.body = None;
+            return Poll::Ready(match (self.held.take(), frame) {
+                // A body of known length has no trailers.
+                (Some(held), None | Some(Ok(_))) => Some(Ok(Frame::data(held))),
+                (_, frame) => frame,
+            });
         }
-        Poll::Ready(match frame {
-            Some(Ok(mark)) if mark.trailers_ref().is_some_and(HeaderMap::is_empty) => None,
-            None if self.unheard.upgrade().is_none_or(|unheard| unheard.is_over.load(Ordering::Acquire)) => {
-                Some(Err(Error::ConnectionTerminated))
-            }
-            frame => frame,
-        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        self.held.is_none() && self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
+        match (&self.body, self.left) {
+            (None, _) => SizeHint::with_exact(0),
+            (Some(_), Some(left)) => {
+                SizeHint::with_exact(left + self.held.as_ref().map_or(0, |held| held.len() as u64))
+            }
+            (Some(body), None) => body.size_hint(),
+        }
     }
 }
 

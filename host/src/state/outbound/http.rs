@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::CONTENT_LENGTH;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body::Body as _;
@@ -67,7 +68,8 @@ impl WasiHttpHooks for HttpReach {
         let reach = self.reach.clone();
         let unheard = Arc::downgrade(self.unheard.get_or_insert_default());
         let let_go = CancellationToken::new();
-        let request = request.map(|body| WasiBody::new(HeardOut::new(body, unheard, let_go.clone())));
+        let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let request = request.map(|body| WasiBody::new(HeardOut::new(body, length, unheard, let_go.clone())));
         Box::new(async move { send(&reach, request, let_go, options.unwrap_or_default()).await })
     }
 

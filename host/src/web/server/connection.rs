@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Request;
@@ -14,9 +14,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use super::heads::Heads;
 use super::stage::{Stage, Stages};
 use super::stream::Stream;
-use super::timer::{HeadTimer, Heads};
+use super::timer::HeadTimer;
 use super::{Options, WebService};
 
 /// How long a drain waits for the first bytes of a connection, which may be on their way.
@@ -57,9 +58,13 @@ impl Connections {
         let service = Arc::new(service);
         let asked = heads.clone();
         let answer = move |request: Request<Incoming>| {
-            let service = service.clone();
-            asked.asked(request.version());
-            async move { Ok::<_, Infallible>(service.respond(request).await) }
+            let (service, asked) = (service.clone(), asked.clone());
+            asked.asked(&request);
+            async move {
+                let response = service.respond(request).await;
+                asked.answered();
+                Ok::<_, Infallible>(response)
+            }
         };
         async move {
             let mut connection = pin!(http.serve_connection(stream, service_fn(answer)));
@@ -84,8 +89,7 @@ where
 {
     let mut reached = pin!(stages.reached(stage));
     poll_fn(|cx| {
-        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
-            note(ended, heads);
+        if look(connection.as_mut(), cx, heads).is_ready() {
             return Poll::Ready(true);
         }
         reached.as_mut().poll(cx).map(|()| false)
@@ -101,9 +105,7 @@ where
 {
     for _ in 0..2 {
         tokio::task::yield_now().await;
-        let polled = poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx))).await;
-        if let Poll::Ready(ended) = polled {
-            note(ended, heads);
+        if poll_fn(|cx| Poll::Ready(look(connection.as_mut(), cx, heads))).await.is_ready() {
             return true;
         }
     }
@@ -118,10 +120,16 @@ where
     tokio::time::timeout(FIRST_BYTES, until(connection, (stages, Stage::Cut), heads)).await == Ok(true)
 }
 
-/// Clients leave in many ways, none of which is ours to mend.
-fn note(ended: hyper::Result<()>, heads: &Heads) {
-    if let Err(error) = ended {
-        heads.break_off();
-        tracing::debug!(%error, "a connection ended");
-    }
+/// Lets hyper look at what there is to do. Clients leave in many ways, none of which is ours to mend.
+fn look<C>(connection: Pin<&mut C>, cx: &mut Context<'_>, heads: &Heads) -> Poll<()>
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    heads.looks();
+    connection.poll(cx).map(|ended| {
+        if let Err(error) = ended {
+            heads.break_off();
+            tracing::debug!(%error, "a connection ended");
+        }
+    })
 }

@@ -1,4 +1,4 @@
-//! A TCP stream as hyper uses it, that counts what it reads and gives up on a peer that does not.
+//! A TCP stream as hyper uses it, that counts what it reads, and gives up on a peer that does not, or that has gone unread.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -10,10 +10,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
-use super::timer::Heads;
+use super::heads::Heads;
+use super::watch::{Watch, Watched};
 
 /// What a stream is made of.
-pub(super) trait Socket {
+pub(super) trait Socket: Watched {
     /// Lets the end of the stream be a reset, which no peer takes for the end of what was sent.
     fn reset_at_end(&self);
 }
@@ -33,11 +34,14 @@ pub(super) struct Stream<S: Socket = TcpStream> {
     write_timeout: Duration,
     /// Set while the peer takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// What was read last.
+    last: [u8; 4],
+    watch: Watch,
 }
 
 impl<S: Socket> Stream<S> {
     pub(super) fn new(inner: S, heads: Arc<Heads>, write_timeout: Duration) -> Self {
-        Self { inner, heads, write_timeout, stalled: None }
+        Self { inner, heads, write_timeout, stalled: None, last: [0; 4], watch: Watch::default() }
     }
 
     /// Passes on what a write came to; one that has waited too long for its peer fails.
@@ -53,6 +57,20 @@ impl<S: Socket> Stream<S> {
             .poll(cx)
             .map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, format!("the client read nothing for {timeout:?}"))))
     }
+
+    /// Fails if the peer has gone while nobody reads from it.
+    fn look_after_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if !self.heads.is_unread() {
+            self.watch.rest();
+            return Ok(());
+        }
+        match self.watch.is_gone(cx, &self.inner, (&self.heads, self.last)) {
+            true => {
+                Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the client went before its request was read"))
+            }
+            false => Ok(()),
+        }
+    }
 }
 
 impl<S: Socket> Drop for Stream<S> {
@@ -66,8 +84,11 @@ impl<S: Socket> Drop for Stream<S> {
 impl<S: Socket + AsyncRead + Unpin> AsyncRead for Stream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
+        self.heads.wants();
         let read = Pin::new(&mut self.inner).poll_read(cx, buf);
-        self.heads.read(buf.filled().len() - before);
+        let came = &buf.filled()[before..];
+        self.heads.read(read.is_ready().then_some(came.len()));
+        push(&mut self.last, came);
         read
     }
 }
@@ -79,6 +100,8 @@ impl<S: Socket + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Hyper comes here whenever it has looked at what there is to do, also if there is nothing to write.
+        self.look_after_peer(cx)?;
         let flushed = Pin::new(&mut self.inner).poll_flush(cx);
         self.written(cx, flushed)
     }
@@ -101,14 +124,40 @@ impl<S: Socket + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     }
 }
 
+/// Keeps the last bytes of a stream.
+fn push(last: &mut [u8; 4], came: &[u8]) {
+    if let Some(came) = came.last_chunk() {
+        *last = *came;
+    } else {
+        last.rotate_left(came.len());
+        last[4 - came.len()..].copy_from_slice(came);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+    use super::super::watch::Peer;
     use super::*;
 
     impl Socket for tokio::io::DuplexStream {
         fn reset_at_end(&self) {}
+    }
+
+    impl Watched for tokio::io::DuplexStream {
+        fn peer(&self) -> Option<Peer> {
+            None
+        }
+    }
+
+    #[test]
+    fn the_last_bytes_are_kept_whatever_pieces_they_come_in() {
+        let mut last = [0; 4];
+        for (came, kept) in [("ab", "\0\0ab"), ("c", "\0abc"), ("", "\0abc"), ("de", "bcde"), ("123456", "3456")] {
+            push(&mut last, came.as_bytes());
+            assert_eq!(last, kept.as_bytes());
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,55 +8,13 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use http::Version;
 use hyper::rt::{Sleep, Timer};
 
-/// What is known of the requests of one connection.
-#[derive(Debug, Default)]
-pub(super) struct Heads {
-    /// Bytes read so far.
-    read_bytes: AtomicU64,
-    /// Whether the last answer may end with the connection, as those of unknown length do in HTTP/1.0.
-    ends_answers: AtomicBool,
-    is_broken_off: AtomicBool,
-    spare: Mutex<Option<Pin<Box<tokio::time::Sleep>>>>,
-}
-
-impl Heads {
-    /// Says that the connection has read this many bytes more.
-    pub(super) fn read(&self, bytes: usize) {
-        self.read_bytes.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-
-    /// Bytes that the connection has read.
-    pub(super) fn read_bytes(&self) -> u64 {
-        self.read_bytes.load(Ordering::Relaxed)
-    }
-
-    /// Says of which version a request is.
-    pub(super) fn asked(&self, version: Version) {
-        self.ends_answers.store(version < Version::HTTP_11, Ordering::Relaxed);
-    }
-
-    /// Says that the connection ends in the middle of something.
-    pub(super) fn break_off(&self) {
-        self.is_broken_off.store(self.ends_answers.load(Ordering::Relaxed), Ordering::Relaxed);
-    }
-
-    /// Whether its end could be taken for that of an answer, which it is not.
-    pub(super) fn is_broken_off(&self) -> bool {
-        self.is_broken_off.load(Ordering::Relaxed)
-    }
-
-    fn spare(&self) -> MutexGuard<'_, Option<Pin<Box<tokio::time::Sleep>>>> {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+use super::heads::Heads;
 
 /// The timer of one connection.
 pub(super) struct HeadTimer {
@@ -84,6 +42,7 @@ impl Timer for HeadTimer {
 
     /// Hyper sets the header timeout alone: `header_deadline` is that far away.
     fn sleep_until(&self, header_deadline: Instant) -> Pin<Box<dyn Sleep>> {
+        self.heads.look_for_head();
         let read_bytes = self.heads.read_bytes();
         let is_first = read_bytes == 0;
         let deadline = if is_first { header_deadline } else { self.now() + self.idle_timeout };
@@ -161,7 +120,7 @@ mod tests {
             tokio::select! {
                 biased;
                 () = &mut sleep => return start.elapsed().as_secs(),
-                () = tokio::time::sleep_until(until) => heads.read(1),
+                () = tokio::time::sleep_until(until) => heads.read(Some(1)),
             }
         }
         sleep.await;
@@ -178,7 +137,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_later_head_has_it_from_its_first_byte_on() {
         let (heads, timer) = timer();
-        heads.read(100);
+        heads.read(Some(100));
         assert_eq!(waits(&heads, &timer, &[]).await, 75);
         assert_eq!(waits(&heads, &timer, &[20, 25, 29]).await, 30);
         assert_eq!(waits(&heads, &timer, &[]).await, 75, "what slept before sleeps again, for longer");

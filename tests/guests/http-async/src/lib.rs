@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use wasip3::clocks::monotonic_clock;
 use wasip3::http::client;
-use wasip3::http::types::{ErrorCode, Fields, Request, Response, Scheme};
+use wasip3::http::types::{ErrorCode, Fields, Request, RequestOptions, Response, Scheme};
 use wasip3::{wit_bindgen, wit_future, wit_stream};
 
 wasip3::http::service::export!(Component);
@@ -28,8 +28,14 @@ impl wasip3::exports::http::handler::Guest for Component {
             ["whole"] => answer(200, read(request).await.0),
             ["status", code] => answer(code.parse().expect("a status"), Vec::new()),
             ["trailers"] => trailers(request).await,
+            ["empty", status, how] => empty(status, how.to_owned()),
+            ["leak"] => leak(request),
             ["early"] => answer(413, b"no, thanks".to_vec()),
             ["large", bytes] => large(bytes.parse().expect("a number of bytes")),
+            ["late"] => {
+                monotonic_clock::wait_for(100_000_000).await;
+                answer(200, b"late".to_vec())
+            }
             ["pieces", bytes] => answer(200, vec![b'x'; bytes.parse().expect("a number of bytes")]),
             ["fail", text] => return Err(ErrorCode::InternalError(Some(text.to_owned()))),
             ["refuse"] => return Err(ErrorCode::HttpRequestDenied),
@@ -172,6 +178,37 @@ fn dying(how: String) -> Response {
         std::mem::forget((body, trailers));
     });
     response
+}
+
+/// Says that its answer has no body, or ends it as well, and goes on.
+fn empty(status: &str, how: String) -> Response {
+    let status = status.parse().expect("a status");
+    let (body, reader) = wit_stream::new::<u8>();
+    let (trailers, no_trailers) = wit_future::new(|| Ok(None));
+    let fields = if status == 200 { vec![("content-length".to_owned(), b"0".to_vec())] } else { Vec::new() };
+    let (response, _sent) = Response::new(Fields::from_list(&fields).expect("fields"), Some(reader), no_trailers);
+    response.set_status_code(status).expect("a status");
+    wit_bindgen::spawn_local(async move {
+        if how == "finish" {
+            drop((body, trailers));
+            monotonic_clock::wait_for(1_500_000_000).await;
+            return println!("went on");
+        }
+        // The head could be on its way by then.
+        monotonic_clock::wait_for(50_000_000).await;
+        die(&how).await;
+        // Neither is ended, nor is the end of either told.
+        std::mem::forget((body, trailers));
+    });
+    response
+}
+
+/// Leaves everything that it can where it is.
+fn leak(request: Request) -> Response {
+    std::mem::forget((request.get_headers(), request));
+    std::mem::forget((Fields::new(), RequestOptions::new()));
+    println!("leaves");
+    answer(200, b"left".to_vec())
 }
 
 async fn die(how: &str) {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use wasip2::clocks::monotonic_clock;
 use wasip2::http::types::{
     ErrorCode, Fields, IncomingBody, IncomingRequest, Method, OutgoingBody, OutgoingRequest, OutgoingResponse,
-    ResponseOutparam, Scheme, Trailers,
+    RequestOptions, ResponseOutparam, Scheme, Trailers,
 };
 
 wasip2::http::proxy::export!(Component);
@@ -27,12 +27,15 @@ impl wasip2::exports::http::incoming_handler::Guest for Component {
             ["echo"] => echo(request, out),
             ["pieces", bytes] => pieces(out, bytes.parse().expect("a number of bytes")),
             ["fail", text] => ResponseOutparam::set(out, Err(ErrorCode::InternalError(Some(text.to_owned())))),
-            ["unfinished", authority] => unfinished(out, authority),
+            ["unfinished", authority] => unfinished(out, authority, &[]),
+            ["unfinished", authority, "length"] => unfinished(out, authority, &[("content-length", "13")]),
+            ["empty", status, how] => empty(out, status, how),
             ["large", bytes] => large(out, bytes.parse().expect("a number of bytes")),
             ["whole"] => answer(out, 200, &read(request).0),
             ["status", code] => answer(out, code.parse().expect("a status"), b""),
             ["trailers"] => trailers(request, out),
             ["early"] => early(request, out),
+            ["late"] => late(out),
             ["leak"] => leak(request, out),
             ["after"] => after(out),
             ["length"] => length(out),
@@ -59,9 +62,13 @@ fn described(request: &IncomingRequest, target: &str) -> String {
     lines
 }
 
-fn head(out: ResponseOutparam, status: u16, fields: &[(&str, &str)]) -> OutgoingBody {
+fn listed(fields: &[(&str, &str)]) -> Fields {
     let fields: Vec<_> = fields.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
-    let response = OutgoingResponse::new(Fields::from_list(&fields).expect("fields"));
+    Fields::from_list(&fields).expect("fields")
+}
+
+fn head(out: ResponseOutparam, status: u16, fields: &[(&str, &str)]) -> OutgoingBody {
+    let response = OutgoingResponse::new(listed(fields));
     response.set_status_code(status).expect("a status");
     let body = response.body().expect("the first body");
     ResponseOutparam::set(out, Ok(response));
@@ -141,8 +148,8 @@ fn pieces(out: ResponseOutparam, bytes: usize) {
 }
 
 /// Leaves a request to another place where it is, with some of its body sent, and answers.
-fn unfinished(out: ResponseOutparam, authority: &str) {
-    let request = OutgoingRequest::new(Fields::new());
+fn unfinished(out: ResponseOutparam, authority: &str, fields: &[(&str, &str)]) {
+    let request = OutgoingRequest::new(listed(fields));
     request.set_method(&Method::Post).expect("a method");
     request.set_scheme(Some(&Scheme::Http)).expect("a scheme");
     request.set_authority(Some(authority)).expect("an authority");
@@ -151,6 +158,8 @@ fn unfinished(out: ResponseOutparam, authority: &str) {
     std::mem::forget(wasip2::http::outgoing_handler::handle(request, None).expect("it is listed"));
     write(&body, b"the beginning");
     std::mem::forget(body);
+    // Till then it is connected, and has sent what it may.
+    monotonic_clock::subscribe_duration(500_000_000).block();
     answer(out, 200, b"left");
 }
 
@@ -165,18 +174,49 @@ fn trailers(request: IncomingRequest, out: ResponseOutparam) {
     OutgoingBody::finish(body, Some(trailers)).expect("nothing was said of its length");
 }
 
+/// Says that its answer has no body, or finishes it as well, and goes on.
+fn empty(out: ResponseOutparam, status: &str, how: &str) {
+    let status = status.parse().expect("a status");
+    let body = head(out, status, if status == 200 { &[("content-length", "0")] } else { &[] });
+    if how == "finish" {
+        OutgoingBody::finish(body, None).expect("the length is right");
+        monotonic_clock::subscribe_duration(1_500_000_000).block();
+        return println!("went on");
+    }
+    // The head could be on its way by then.
+    monotonic_clock::subscribe_duration(50_000_000).block();
+    die(how);
+    std::mem::forget(body);
+}
+
 /// Answers before it has read anything.
 fn early(request: IncomingRequest, out: ResponseOutparam) {
     answer(out, 413, b"no, thanks");
     drop(request);
 }
 
+/// Answers after a while without reading anything.
+fn late(out: ResponseOutparam) {
+    monotonic_clock::subscribe_duration(100_000_000).block();
+    answer(out, 200, b"late");
+}
+
 /// Leaves everything that it can where it is.
 fn leak(request: IncomingRequest, out: ResponseOutparam) {
     let incoming = request.consume().expect("the first time");
-    std::mem::forget(incoming.stream().expect("the first stream"));
-    std::mem::forget(incoming);
-    std::mem::forget(request);
+    let stream = incoming.stream().expect("the first stream");
+    std::mem::forget((stream.subscribe(), stream, incoming));
+    std::mem::forget((request.headers(), request));
+    std::mem::forget((Fields::new(), RequestOptions::new()));
+    // Each is two things in the table of a host.
+    (0..30).for_each(|_| std::mem::forget(monotonic_clock::subscribe_duration(1)));
+    let asked = OutgoingRequest::new(Fields::new());
+    let sent = asked.body().expect("the first body");
+    std::mem::forget((sent.write(), sent, asked));
+    let refused = wasip2::http::outgoing_handler::handle(OutgoingRequest::new(Fields::new()), None);
+    std::mem::forget(refused.map(|answer| (answer.subscribe(), answer)));
+    // Opened once, and kept from one request to the next.
+    println!("leaves");
     answer(out, 200, b"left");
     let response = OutgoingResponse::new(Fields::new());
     std::mem::forget(response.body());
