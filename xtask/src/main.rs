@@ -57,7 +57,8 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "bench",
         arguments: "[--trained] [NAME…]",
-        about: "run the benchmarks, all or those named, in the release profile; --trained builds them as `install` does",
+        about: "run the benchmarks, all or those named, in the release profile; --trained has them start the program of \
+                `install --trained`, where they start one",
         run: bench,
     },
     Command {
@@ -152,7 +153,7 @@ fn bench(arguments: &[String]) -> Result<()> {
         cargo = cargo.args(["--bench", name]);
     }
     if is_trained {
-        cargo = Trained::train()?.build_by(cargo);
+        cargo = cargo.env(trained::PROGRAM, Trained::train()?.program());
     }
     step("benchmarks", || cargo.run())
 }
@@ -161,7 +162,7 @@ fn install(arguments: &[String]) -> Result<()> {
     let mut cargo = Cmd::new("cargo").args(["install", "--path", "host", "--locked"]);
     if is_trained(&arguments.iter().collect::<Vec<_>>())? {
         guests::build()?;
-        cargo = Trained::train()?.build_by(cargo);
+        cargo = Trained::train()?.install();
     }
     step("install wasmhost", || cargo.run())
 }

@@ -1,11 +1,15 @@
-//! Programs that the compiler lays out by what they were seen to do, known as profile-guided optimisation.
+//! A `wasmhost` that the compiler lays out by what it was seen to do, known as profile-guided optimisation.
 //!
 //! ```text
-//!  built to take notes ──▶ benches run once, briefly ──▶ notes merged to a profile ──▶ built by it
+//!  built to take notes ──▶ serves the requests of a bench ──▶ notes merged to a profile ──▶ built by it
 //! ```
 //! A request runs through much code once. Which of it runs at all is what the compiler does not know by itself: told, it
 //! puts that together, and the rest elsewhere. This takes two builds of everything, each of ten minutes and more.
+//!
+//! A function is found in a profile by its name, of which cargo makes a part of all settings of a build. So the two builds
+//! must not differ but in their flags, and whether they do is looked at in the end.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
@@ -14,8 +18,8 @@ use crate::browser::is_on_path;
 use crate::repo;
 use crate::run::{Cmd, step};
 
-/// What is seen at work, as benches of the host.
-const TRAINING: [&str; 3] = ["web", "calls", "snapshot_restore"];
+/// Has the bench start this program, and not that which cargo has built with it.
+pub(crate) const PROGRAM: &str = "WASMHOST_BENCH_PROGRAM";
 
 /// Separates flags where one may have spaces.
 const FLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
@@ -31,49 +35,97 @@ impl Trained {
     ///
     /// # Errors
     ///
-    /// If a build or a bench fails, or the compiler's tools cannot be had.
+    /// If a build or the bench fails, or `wrk` or the compiler's tools cannot be had.
     pub(crate) fn train() -> Result<Self> {
         ensure!(is_on_path("wrk"), "`wrk` is not on PATH, and makes the load; on Debian it is in the package `wrk`");
         let host = Cmd::new("rustc").args(["--print", "host-tuple"]).read()?;
-        let notes = folder().join("notes");
-        let profile = folder().join("profile.profdata");
-        let merger = merger(&host)?;
-        step("notes of a program at work", || {
-            remove(&notes)?;
-            let mut cargo = Cmd::new("cargo").args(["test", "--release", "--package", "wasmhost"]);
-            for bench in TRAINING {
-                cargo = cargo.args(["--bench", bench]);
-            }
-            // Notes are the same with and without optimisation across crates, which takes most of the time.
-            let cargo = cargo.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_DEBUG", "0");
-            flagged(cargo, &host, &format!("-Cprofile-generate={}", notes.display()), "taking-notes").run()
+        let (notes, profile) = (folder().join("notes"), folder().join("profile.profdata"));
+        let tools = tools(&host)?;
+        step("a program that takes notes", || {
+            flagged(build(), &host, &format!("-Cprofile-generate={}", notes.display()), NOTES).run()
+        })?;
+        step("a program at work", || {
+            // Compiling guests is part of the work, and what was compiled before is kept.
+            [notes.clone(), repo::target_dir().join("tmp/web-cache")].iter().try_for_each(|folder| remove(folder))?;
+            let bench = Cmd::new("cargo").args(["test", "--workspace", "--bench", "web"]);
+            bench.env(PROGRAM, program(NOTES, &host)).run()
         })?;
         step("a profile of the notes", || {
-            Cmd::new(merger)
-                .args(["merge", "--output"])
-                .arg(profile.display().to_string())
-                .arg(notes.display().to_string())
-                .run()
+            let (notes, profile) = (notes.display().to_string(), profile.display().to_string());
+            Cmd::new(tools.join("llvm-profdata")).args(["merge", "--output", &profile, &notes]).run()
         })?;
         // Cargo builds anew where a flag has changed, and not where a file did that the flag names.
         let named = folder().join(format!("{}.profdata", checksum(&profile)?));
         std::fs::rename(&profile, &named).with_context(|| format!("cannot rename `{}`", profile.display()))?;
-        Ok(Self { host, profile: named })
+        let trained = Self { host, profile: named };
+        step("a program built by the profile", || {
+            trained.flagged(build()).run()?;
+            trained.ensure_is_used(&tools)
+        })?;
+        Ok(trained)
     }
 
-    /// The same command of cargo's, which builds by the profile.
-    pub(crate) fn build_by(&self, cargo: Cmd) -> Cmd {
-        flagged(cargo, &self.host, &format!("-Cprofile-use={}", self.profile.display()), "program")
+    /// The program.
+    pub(crate) fn program(&self) -> PathBuf {
+        program(TRAINED, &self.host)
+    }
+
+    /// Installs it for the current user, without another build.
+    pub(crate) fn install(&self) -> Cmd {
+        self.flagged(Cmd::new("cargo").args(["install", "--path", "host", "--locked"]))
+    }
+
+    fn flagged(&self, cargo: Cmd) -> Cmd {
+        flagged(cargo, &self.host, &format!("-Cprofile-use={}", self.profile.display()), TRAINED)
+    }
+
+    /// Fails if the functions of the profile are others than the program's.
+    fn ensure_is_used(&self, tools: &Path) -> Result<()> {
+        let shown = Cmd::new(tools.join("llvm-profdata")).args([
+            "show",
+            "--all-functions",
+            &self.profile.display().to_string(),
+        ]);
+        let (shown, symbols) =
+            (shown.read()?, Cmd::new(tools.join("llvm-nm")).arg(self.program().display().to_string()).read()?);
+        let symbols: HashSet<&str> = symbols.lines().filter_map(|line| line.split_whitespace().last()).collect();
+        // Many others are part of their callers, and have no name in the program.
+        let names = || shown.lines().filter_map(|line| line.trim().strip_suffix(':')).filter(|name| is_large(name));
+        let found = names().filter(|name| symbols.contains(name)).count();
+        println!(
+            "{found} of {} functions that were looked for in the program are those of the profile",
+            names().count()
+        );
+        ensure!(found > 0, "the profile is of another program: a setting of the builds differs");
+        Ok(())
     }
 }
+
+/// The folders of the two builds.
+const NOTES: &str = "taking-notes";
+const TRAINED: &str = "program";
 
 fn folder() -> PathBuf {
     repo::target_dir().join("trained")
 }
 
-/// With a target named, flags are for programs alone, and not for what runs while they are built.
+fn program(built: &str, host: &str) -> PathBuf {
+    folder().join(built).join(host).join("release/wasmhost")
+}
+
+/// Without what tests and benches need, as `cargo install` does.
+fn build() -> Cmd {
+    Cmd::new("cargo").args(["build", "--release", "--locked", "--package", "wasmhost", "--bin", "wasmhost"])
+}
+
+/// With a target named, flags are for the program alone, and not for what runs while it is built.
 fn flagged(cargo: Cmd, host: &str, flag: &str, built: &str) -> Cmd {
     cargo.args(["--target", host]).env(FLAGS, flag).env("CARGO_TARGET_DIR", folder().join(built))
+}
+
+/// Whether a mangled name is that of a function of ours in the way of each request.
+fn is_large(name: &str) -> bool {
+    name.contains("wasmhost") && ["in_class", "handle_in_one", "acquire"].iter().any(|part| name.contains(part))
 }
 
 fn remove(folder: &Path) -> Result<()> {
@@ -85,14 +137,14 @@ fn remove(folder: &Path) -> Result<()> {
     }
 }
 
-/// What merges notes, which rustup has as a part of its own.
-fn merger(host: &str) -> Result<PathBuf> {
+/// Where those are that read and merge notes, which rustup has as a part of its own.
+fn tools(host: &str) -> Result<PathBuf> {
     let compiler = Cmd::new("rustc").args(["--print", "sysroot"]).read()?;
-    let merger = Path::new(&compiler).join("lib/rustlib").join(host).join("bin/llvm-profdata");
-    if !merger.exists() {
+    let tools = Path::new(&compiler).join("lib/rustlib").join(host).join("bin");
+    if !tools.join("llvm-profdata").exists() {
         step("the compiler's tools", || Cmd::new("rustup").args(["component", "add", "llvm-tools"]).run())?;
     }
-    Ok(merger)
+    Ok(tools)
 }
 
 fn checksum(file: &Path) -> Result<String> {
@@ -105,11 +157,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_built_by_a_profile_lies_apart_and_says_by_which() {
-        let trained = Trained { host: "some-host".to_owned(), profile: folder().join("notes of mine.profdata") };
-        let line = trained.build_by(Cmd::new("cargo").arg("bench")).to_string();
-        assert!(line.ends_with("cargo bench --target some-host"), "{line}");
-        assert!(line.contains("-Cprofile-use=") && line.contains("notes of mine.profdata'"), "{line}");
-        assert!(line.contains("trained/program"), "{line}");
+    fn the_two_builds_differ_in_their_flags_and_folders_alone() {
+        let trained = Trained { host: "some-host".to_owned(), profile: folder().join("mine.profdata") };
+        let (noting, by_profile) = (flagged(build(), "some-host", "-Cnotes", NOTES), trained.flagged(build()));
+        let [noting, by_profile] = [noting, by_profile].map(|cargo| cargo.to_string());
+        let command = |line: &str| line.split_once(" cargo ").unwrap().1.to_owned();
+        assert_eq!(command(&noting), command(&by_profile));
+        assert!(noting.contains("-Cnotes") && noting.contains("trained/taking-notes"), "{noting}");
+        assert!(by_profile.contains("mine.profdata") && by_profile.contains("trained/program"), "{by_profile}");
+        assert!(trained.program().ends_with("trained/program/some-host/release/wasmhost"));
+    }
+
+    #[test]
+    fn names_are_looked_for_that_each_request_passes() {
+        assert!(is_large("_RNCNvNtNtCs1_8wasmhost3web7request8in_class0B7_"));
+        assert!(!is_large("_RNvNtCs1_8wasmhost3cli3run") && !is_large("_RNvNtCs1_5tokio7acquire"));
     }
 }

@@ -12,6 +12,8 @@ mod components;
 mod goals;
 #[path = "../common/guests.rs"]
 mod guests;
+#[path = "../common/program.rs"]
+mod program;
 mod server;
 
 use std::path::PathBuf;

@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::Result;
 use super::components::{Prepared, app_name};
+use super::program::program;
 
 /// How long it took, from the start of the process.
 #[derive(Clone, Copy)]
@@ -30,7 +31,7 @@ pub(super) struct Server {
 impl Server {
     /// Starts a server with this many apps, and asks one of them; under strace if there is a file for what it says.
     pub(super) fn start(prepared: &Prepared, count: usize, trace: Option<&Path>) -> Result<Self> {
-        let program = env!("CARGO_BIN_EXE_wasmhost");
+        let program = program();
         let mut command = match trace {
             None => Command::new(program),
             Some(file) => {

@@ -15,6 +15,8 @@
 
 mod answer;
 mod bare;
+#[path = "../common/program.rs"]
+mod program;
 mod servers;
 mod wrk;
 

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::Result;
 use super::answer::Answer;
+use super::program::program;
 
 /// The argument that makes a bare server of this program.
 pub(super) const BARE: &str = "--bare";
@@ -68,7 +69,7 @@ impl Server {
     /// The program serves a folder's app, at the root.
     fn wasmhost(name: &'static str, app: &Path) -> Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wasmhost"));
+        let mut command = Command::new(program());
         command
             .args(["serve".as_ref(), app.as_os_str()])
             .args(["--no-build", "--json", "--listen", "127.0.0.1:0"])

@@ -48,6 +48,10 @@ async fn a_component_that_is_there_twice_has_classes_of_two_names() {
     let mut names = classes(&app);
     names.sort();
     assert_eq!(names, ["first", "second"]);
+    host.host.publish(&app);
+    let front = host.host.web_service().root("first");
+    let [one, other] = [get(&front, "/first/second/").await, get(&front, "/first/second/").await];
+    assert_eq!(one.instance(), other.instance(), "the section of both says `reuse`");
 }
 
 #[tokio::test]

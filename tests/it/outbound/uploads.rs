@@ -45,6 +45,7 @@ async fn an_upload_that_a_handler_leaves_behind_is_never_whole() {
         let answer = host.host.web_service().root("http").call(request).await.unwrap();
         assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "left");
         let upload = tokio::time::timeout(SOON, came.recv()).await.unwrap().unwrap();
-        assert!(upload.starts_with("POST / ") && !upload.ends_with(end), "{upload}");
+        // Nothing of it may have been sent yet when it was left.
+        assert!(!upload.ends_with(end), "{upload}");
     }
 }

@@ -100,13 +100,18 @@ impl AccessorTask<State> for HandleTask {
         let Self { mut asked, handle, inside } = self;
         let Some(Begins { request, head, done, slot }) = asked.begins.take() else { return Ok(()) };
         let (frame, deadline) = (std::mem::take(&mut asked.frame), asked.deadline);
+        let retire = slot.retirer();
         let mut task = GuestTask::begin(accessor, &inside, slot);
         let frame = task.frame(frame);
         let (tail, read) = oneshot::channel();
         let answering = async {
             let (answer, number) = match handler::answer(accessor, handle, request, Some(frame)).await? {
                 Ok(answered) => answered,
-                Err(Alone(error)) => return Ok(Err(failure::of_guest(HANDLE, &error, &inside.blueprint.bounds))),
+                Err(Alone(error)) => {
+                    // As a rule it has no room for more, and finds none: it is nobody's turn to close what others opened.
+                    retire();
+                    return Ok(Err(failure::of_guest(HANDLE, &error, &inside.blueprint.bounds)));
+                }
             };
             let watched = |body| WasiBody::new(Watched { body, inside: inside.clone(), _tail: tail });
             let answer = answer.map(|mut answered| {

@@ -22,7 +22,7 @@ use super::super::prepared::{Build, Prepared, snapshot_key};
 use super::super::siblings::Siblings;
 use super::super::world::World;
 use super::Loaded;
-use super::names::as_bad_request;
+use super::names::{as_bad_request, handler_name};
 use crate::artifact::BuildOrder;
 use crate::component::hooks::{self, Sorted, Wish, Wishes};
 use crate::component::{Entrypoint, Handler, Interface, Offer};
@@ -77,6 +77,7 @@ pub(super) fn add_component(
     component: Loaded,
     names: Vec<String>,
 ) -> Result<()> {
+    let own_name = handler_name(&component).map(str::to_owned);
     let Loaded { entry, offer, section, size_bytes, code, linkable } = component;
     let (host, turns, siblings) = (app.host.clone(), app.turns.clone(), app.siblings.clone());
     app.components.push(ComponentReport::new(&host, &entry, &code, &offer, size_bytes));
@@ -92,8 +93,9 @@ pub(super) fn add_component(
     // Whoever has no interface has the handler.
     let mut handled_by = None;
     if let Some(name) = names.next() {
-        // Where it is alone, a manifest may call it like the component as well.
-        let other_name = drafts.is_empty().then_some(&*entry.name);
+        // Where two have the same name they are called like their components. Where it is alone, a manifest may do so as well.
+        let other_name = own_name.as_deref().filter(|own| *own != name);
+        let other_name = other_name.or_else(|| drafts.is_empty().then_some(&*entry.name));
         let settings = settings(&name, other_name, manifest, &section)?;
         handled_by = Some(drafts.len());
         drafts.push(Draft { name, export: None, settings, sorted: Sorted::default(), uncallable: Vec::new() });

@@ -71,7 +71,7 @@ pub(super) fn class_names(manifest: &Manifest, components: &[Loaded]) -> Result<
 
 /// What a class is called that has a web handler and nothing else, and so is in no interface: as the component's own section
 /// calls it, else like the component. `None` where the handler belongs to another class.
-fn handler_name(component: &Loaded) -> Option<&str> {
+pub(super) fn handler_name(component: &Loaded) -> Option<&str> {
     let Loaded { entry, offer, section, .. } = component;
     offer.handler.as_ref()?;
     let is_of = |interface: &Interface, name: &String| {

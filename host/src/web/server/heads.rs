@@ -8,8 +8,9 @@ use http::{Request, Version};
 use http_body::Body;
 use tokio::time::Sleep;
 
-/// Bytes of a request's head at least, beside what is counted: the version, and the ends of its first line and of itself.
-const HEAD_BYTES: usize = " HTTP/1.1\r\n\r\n".len() + " ".len();
+/// Bytes of a request's head at least, beside what is counted: the version, and the ends of its first line and of itself, for
+/// which hyper takes a line feed alone.
+const HEAD_BYTES: usize = " HTTP/1.1\n\n".len() + " ".len();
 
 /// What is known of the requests of one connection. All of it is told and asked by the task of the connection.
 #[derive(Debug, Default)]
@@ -126,7 +127,7 @@ impl Heads {
 /// that lacks no more than the difference is not told from a whole one.
 fn head_bytes<B>(request: &Request<B>) -> usize {
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + ":\r\n".len());
+    let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + ":\n".len());
     HEAD_BYTES + request.method().as_str().len() + target + fields.sum::<usize>()
 }
 
@@ -146,7 +147,7 @@ mod tests {
     }
 
     /// The head of those requests, as short as it can be.
-    const HEAD: usize = "POST /a?b HTTP/1.1\r\nhost:a\r\n\r\n".len();
+    const HEAD: usize = "POST /a?b HTTP/1.1\nhost:a\n\n".len();
 
     fn is_incomplete(heads: &Heads, waiting: usize) -> bool {
         heads.is_incomplete(waiting as u64, || None)

@@ -158,7 +158,7 @@ fn unfinished(out: ResponseOutparam, authority: &str, fields: &[(&str, &str)]) {
     std::mem::forget(wasip2::http::outgoing_handler::handle(request, None).expect("it is listed"));
     write(&body, b"the beginning");
     std::mem::forget(body);
-    // Till then it is connected, and has sent what it may.
+    // Mostly it is connected by then, and has sent what it may.
     monotonic_clock::subscribe_duration(500_000_000).block();
     answer(out, 200, b"left");
 }
