@@ -8,9 +8,11 @@ use http::{Request, Version};
 use http_body::Body;
 use tokio::time::Sleep;
 
-/// Bytes of a request's head at least, beside what is counted: the version, and the ends of its first line and of itself, for
-/// which hyper takes a line feed alone.
+/// Bytes of a request's head at least, beside what is counted: the version, and the ends of its first line and of itself.
 const HEAD_BYTES: usize = " HTTP/1.1\n\n".len() + " ".len();
+
+/// Lines of a head beside those of its fields.
+const HEAD_LINES: usize = 2;
 
 /// What is known of the requests of one connection. All of it is told and asked by the task of the connection.
 #[derive(Debug, Default)]
@@ -21,6 +23,8 @@ pub(super) struct Heads {
     used_bytes: AtomicU64,
     /// How many have to be read at least until the last request is whole.
     whole_bytes: AtomicU64,
+    /// Whether the client ends lines as it should: hyper takes a line feed alone as well.
+    has_returns: AtomicBool,
     /// Whether the last request is one whose length was not said beforehand.
     is_chunked: AtomicBool,
     /// Whether a request has begun after which hyper does not look for the next head yet, and whether its answer has.
@@ -55,6 +59,13 @@ impl Heads {
         }
     }
 
+    /// Says what came, of which only the first head matters: a client ends all lines alike.
+    pub(super) fn came(&self, bytes: &[u8]) {
+        if self.whole_bytes.load(Ordering::Relaxed) == 0 && bytes.contains(&b'\r') {
+            self.has_returns.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Bytes that the connection has read.
     pub(super) fn read_bytes(&self) -> u64 {
         self.read_bytes.load(Ordering::Relaxed)
@@ -74,11 +85,23 @@ impl Heads {
         let begin = self.used_bytes.load(Ordering::Relaxed).max(self.whole_bytes.load(Ordering::Relaxed));
         let body = request.body();
         // Most have no body, and then it does not matter.
-        let head = if body.is_end_stream() { HEAD_BYTES } else { head_bytes(request) };
+        let head = if body.is_end_stream() { HEAD_BYTES } else { self.head_bytes(request) };
         let head = u64::try_from(head).unwrap_or(u64::MAX);
         let length = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
         self.is_chunked.store(length.is_none(), Ordering::Relaxed);
         self.whole_bytes.store(begin.saturating_add(head).saturating_add(length.unwrap_or(0)), Ordering::Relaxed);
+    }
+
+    /// Bytes that the head of a request had at least: as few spaces as may be, and no more of the target than is known. A
+    /// request that lacks no more than the difference is not told from a whole one.
+    fn head_bytes<B>(&self, request: &Request<B>) -> usize {
+        let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+        let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + ":\n".len());
+        let returns = match self.has_returns.load(Ordering::Relaxed) {
+            true => request.headers().len() + HEAD_LINES,
+            false => 0,
+        };
+        HEAD_BYTES + request.method().as_str().len() + target + fields.sum::<usize>() + returns
     }
 
     /// Says that there is an answer, of which there may be no more than the head yet.
@@ -123,14 +146,6 @@ impl Heads {
     }
 }
 
-/// Bytes that the head of a request had at least: as few spaces as may be, and no more of the target than is known. A request
-/// that lacks no more than the difference is not told from a whole one.
-fn head_bytes<B>(request: &Request<B>) -> usize {
-    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + ":\n".len());
-    HEAD_BYTES + request.method().as_str().len() + target + fields.sum::<usize>()
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -161,6 +176,16 @@ mod tests {
         assert!(is_incomplete(&heads, 89) && !is_incomplete(&heads, 90));
         heads.answered();
         assert!(!is_incomplete(&heads, 0), "it is answered all the same");
+    }
+
+    #[test]
+    fn a_head_is_as_long_as_its_client_ends_lines() {
+        let heads = Heads::default();
+        heads.came(b"POST /a");
+        heads.came(b"?b HTTP/1.1\r\nhost:a\r\n\r\n");
+        heads.read(Some(HEAD + 3));
+        heads.asked(&request(sized(100)));
+        assert!(is_incomplete(&heads, 99) && !is_incomplete(&heads, 100));
     }
 
     #[test]

@@ -87,6 +87,7 @@ impl<S: Socket + AsyncRead + Unpin> AsyncRead for Stream<S> {
         self.heads.wants();
         let read = Pin::new(&mut self.inner).poll_read(cx, buf);
         let came = &buf.filled()[before..];
+        self.heads.came(came);
         self.heads.read(read.is_ready().then_some(came.len()));
         push(&mut self.last, came);
         read
