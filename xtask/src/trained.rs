@@ -90,7 +90,7 @@ impl Trained {
             (shown.read()?, Cmd::new(tools.join("llvm-nm")).arg(self.program().display().to_string()).read()?);
         let symbols: HashSet<&str> = symbols.lines().filter_map(|line| line.split_whitespace().last()).collect();
         // Many others are part of their callers, and have no name in the program.
-        let names = || shown.lines().filter_map(|line| line.trim().strip_suffix(':')).filter(|name| is_large(name));
+        let names = || shown.lines().filter_map(function).filter(|name| is_large(name));
         let found = names().filter(|name| symbols.contains(name)).count();
         println!(
             "{found} of {} functions that were looked for in the program are those of the profile",
@@ -121,6 +121,11 @@ fn build() -> Cmd {
 /// With a target named, flags are for the program alone, and not for what runs while it is built.
 fn flagged(cargo: Cmd, host: &str, flag: &str, built: &str) -> Cmd {
     cargo.args(["--target", host]).env(FLAGS, flag).env("CARGO_TARGET_DIR", folder().join(built))
+}
+
+/// The mangled name in a line of a profile that begins a function. Before a name that others may have as well stands a file's.
+fn function(line: &str) -> Option<&str> {
+    line.trim().strip_suffix(':')?.rsplit(';').next()
 }
 
 /// Whether a mangled name is that of a function of ours in the way of each request.
@@ -166,6 +171,12 @@ mod tests {
         assert!(noting.contains("-Cnotes") && noting.contains("trained/taking-notes"), "{noting}");
         assert!(by_profile.contains("mine.profdata") && by_profile.contains("trained/program"), "{by_profile}");
         assert!(trained.program().ends_with("trained/program/some-host/release/wasmhost"));
+    }
+
+    #[test]
+    fn functions_are_named_with_and_without_a_file() {
+        let lines = ["Counters:", "  _RN_8wasmhost:", "  wasmhost.1-cgu.0;_RN_4core:", "    Hash: 0x1"];
+        assert_eq!(lines.map(function), [Some("Counters"), Some("_RN_8wasmhost"), Some("_RN_4core"), None]);
     }
 
     #[test]
