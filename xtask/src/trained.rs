@@ -55,7 +55,10 @@ impl Trained {
             Cmd::new(tools.join("llvm-profdata")).args(["merge", "--output", &profile, &notes]).run()
         })?;
         // Cargo builds anew where a flag has changed, and not where a file did that the flag names.
-        let named = folder().join(format!("{}.profdata", checksum(&profile)?));
+        let profiles = folder().join("profiles");
+        let named = profiles.join(format!("{}.profdata", checksum(&profile)?));
+        remove(&profiles)?;
+        std::fs::create_dir_all(&profiles).with_context(|| format!("cannot make `{}`", profiles.display()))?;
         std::fs::rename(&profile, &named).with_context(|| format!("cannot rename `{}`", profile.display()))?;
         let trained = Self { host, profile: named };
         step("a program built by the profile", || {
