@@ -387,6 +387,15 @@ impl Live {
         self.life.is_ready()
     }
 
+    /// Whether the guest has left so much of its requests that another one had better take its place.
+    pub(crate) fn is_worn(&self) -> bool {
+        #[cfg(feature = "http")]
+        let is_worn = self.store.data().is_worn();
+        #[cfg(not(feature = "http"))]
+        let is_worn = false;
+        is_worn
+    }
+
     /// Whether [`exit`](Self::exit) runs anything.
     pub(crate) fn has_exit(&self) -> bool {
         self.blueprint.exit.is_some()

@@ -75,8 +75,8 @@ pub(crate) trait Keeper: Send + Sync + Sized + 'static {
     /// Whether nothing runs at the end of this instance, so that it is as well dropped.
     fn exits_silently(&self, instance: &Held<Self>) -> bool;
 
-    /// Whether the instance may be used again.
-    fn is_sound(&self, instance: &Held<Self>) -> bool;
+    /// Whether the instance may be used again. Asked after each call.
+    fn condition(&self, instance: &Held<Self>) -> Condition;
 
     /// Bytes of linear memory beyond what instances share.
     fn memory_bytes(&self, instance: &Held<Self>) -> u64;
@@ -105,6 +105,17 @@ pub(crate) enum Held<K: Keeper> {
     Exclusive(Box<K::Exclusive>),
     /// One of its handles.
     Shared(Arc<K::Shared>),
+}
+
+/// What an instance is good for after a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// For other calls.
+    Sound,
+    /// For its exit alone, once it is empty.
+    Worn,
+    /// For nothing.
+    Broken,
 }
 
 /// What an instance is about when it is with no call.

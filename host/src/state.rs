@@ -168,7 +168,7 @@ impl State {
             #[cfg(feature = "http")]
             http_reach: outbound::HttpReach::new(reach.clone()),
             #[cfg(feature = "http")]
-            before: inbound::Before::default(),
+            before: inbound::Before::new(limits.max_handles),
             reach,
             memory: MemoryLimiter::new(max_memory_bytes, limits),
             deadline: Deadline::default(),

@@ -18,7 +18,7 @@ use super::lease::Lease;
 use super::passage::drawn;
 use super::policy::{Acquired, Asks, Counts, Fate, Policy, Released, Slot};
 use super::waits::{InTheWay, PoolNumber, Room};
-use super::{AnyPool, Event, Held, Keeper, PoolMap, PoolsShared, Started, Starts, home, now};
+use super::{AnyPool, Condition, Event, Held, Keeper, PoolMap, PoolsShared, Started, Starts, home, now};
 use crate::error::{Error, Result};
 use queue::Waiting;
 use settle::Right;
@@ -157,10 +157,14 @@ impl<K: Keeper> Pool<K> {
     /// Takes back what a lease held.
     pub(super) fn give_back(self: &Arc<Self>, slot: Slot, seated: Seated<K>) {
         let keeper = &self.shared.keeper;
-        let is_sound = keeper.is_sound(&seated.instance);
+        let condition = keeper.condition(&seated.instance);
         let memory_bytes = keeper.memory_bytes(&seated.instance);
         let now = now();
         let mut inner = self.lock();
+        if condition == Condition::Worn {
+            inner.policy.retire_member(slot);
+        }
+        let is_sound = condition != Condition::Broken;
         let Released { fate, rests } = inner.policy.release(slot, is_sound, now, Some(home()));
         if rests {
             // Before callers of this pool are looked at, who may be waiting for it, and for nobody else of the app.

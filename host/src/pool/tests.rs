@@ -22,6 +22,7 @@ struct Fake {
     /// Whether anything runs at its end.
     has_exit: bool,
     is_sound: AtomicBool,
+    is_worn: AtomicBool,
     /// Linear memory beyond what is shared.
     memory_bytes: AtomicU64,
     /// Calls in it, those included whose caller left with an exclusive one.
@@ -124,6 +125,7 @@ impl Keeper for FakeKeeper {
             concurrency: self.concurrency,
             has_exit: !self.is_silent.load(Ordering::Relaxed),
             is_sound: AtomicBool::new(true),
+            is_worn: AtomicBool::new(false),
             memory_bytes: AtomicU64::new(0),
             calls: AtomicU32::new(0),
             has_exited: AtomicBool::new(false),
@@ -148,8 +150,13 @@ impl Keeper for FakeKeeper {
         !Self::fake(instance).has_exit
     }
 
-    fn is_sound(&self, instance: &Held<Self>) -> bool {
-        Self::fake(instance).is_sound()
+    fn condition(&self, instance: &Held<Self>) -> Condition {
+        let fake = Self::fake(instance);
+        match fake.is_sound() {
+            false => Condition::Broken,
+            true if fake.is_worn.load(Ordering::Relaxed) => Condition::Worn,
+            true => Condition::Sound,
+        }
     }
 
     fn memory_bytes(&self, instance: &Held<Self>) -> u64 {

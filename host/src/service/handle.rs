@@ -18,7 +18,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::header::CONTENT_LENGTH;
@@ -43,7 +43,7 @@ use crate::values::Value;
 
 use body::Gone;
 pub(crate) use body::GuestBody;
-use gathered::Gathered;
+use gathered::{Gathered, Watched};
 use loan::{Lender, Loan, loan};
 
 /// How a handler is named in spans, as a method is.
@@ -210,15 +210,18 @@ impl Class {
                     if let Some(kept) = kept {
                         self.inner.host.inner.drain.drivers().spawn(wait_with(kept, lender, gone, self.stop()));
                     }
-                    Ok(self.streamed(answer, end, (client, loan)))
+                    Ok(self.streamed(answer, end, (client, loan)).0)
                 }
                 false => whole(answer),
             }),
             None => {
                 let (gone, client) = Gone::new();
                 let (lender, loan) = loan();
-                self.go_on(run, (gone, lender), instance);
-                answer.map(|answer| self.streamed(answer, end, (client, loan)))
+                let answer = answer.map(|answer| self.streamed(answer, end, (client, loan)));
+                let (answer, body) =
+                    answer.map_or_else(|error| (Err(error), None), |(answer, body)| (Ok(answer), body));
+                self.go_on(run, body, (gone, lender), instance);
+                answer
             }
         };
         Ok(Handled { instance, outcome: outcome.and_then(|response| checked(response, is_head)) })
@@ -243,14 +246,23 @@ impl Class {
         Ok(Begun { head, body: Gathered::new(body), marks_end })
     }
 
-    /// The answer of a guest that goes on. `end` is told when it returns, `client` when all was read.
-    fn streamed(&self, answer: Begun, end: oneshot::Receiver<()>, reader: Reader) -> Response<GuestBody> {
-        if answer.is_head_alone() && answer.body.is_finished(answer.marks_end) {
-            return Response::from_parts(answer.head, GuestBody::finished(reader.0));
-        }
+    /// The answer of a guest that goes on, and its body, if there is more of it to come. `end` is told when it returns,
+    /// `client` when all was read.
+    fn streamed(
+        &self,
+        answer: Begun,
+        end: oneshot::Receiver<()>,
+        reader: Reader,
+    ) -> (Response<GuestBody>, Option<Watched>) {
+        let is_finished = answer.is_head_alone() && answer.body.is_finished(answer.marks_end);
         let Begun { head, body, marks_end } = answer;
+        if is_finished || body.is_end_stream() {
+            return (Response::from_parts(head, GuestBody::finished(reader.0)), None);
+        }
         let (length, patience) = (length(&head.headers), self.inner.settings.timeout);
-        Response::from_parts(head, GuestBody::streamed(body, marks_end, length, end, (reader, patience)))
+        let (body, watched) = body.shared();
+        let streamed = GuestBody::streamed(body, marks_end, length, end, (reader, patience));
+        (Response::from_parts(head, streamed), Some(watched))
     }
 
     /// Cancelled when nobody is waited for any longer.
@@ -258,8 +270,14 @@ impl Class {
         self.inner.host.inner.drain.stop_token().clone()
     }
 
-    /// Lets a guest go on by itself after the head of its answer.
-    fn go_on(&self, mut run: Run, (mut gone, lender): (Gone, Lender<Kept>), instance: Option<InstanceId>) {
+    /// Lets a guest go on by itself after the head of its answer, while its client reads the `body`.
+    fn go_on(
+        &self,
+        mut run: Run,
+        body: Option<Watched>,
+        (mut gone, lender): (Gone, Lender<Kept>),
+        instance: Option<InstanceId>,
+    ) {
         let class = self.clone();
         let rest = async move {
             let ended = tokio::select! {
@@ -276,9 +294,12 @@ impl Class {
                     let instance = instance.map(InstanceId::get);
                     tracing::warn!(app, class, instance, %error, "an answer broke off");
                 }
-                Ok((Ok(()), Some(kept))) => wait_with(kept, lender, gone, class.stop()).await,
+                // What it has written itself is there, however slowly that is read.
+                Ok((Ok(()), Some(kept))) if body.is_some_and(|body| !body.is_complete()) => {
+                    wait_with(kept, lender, gone, class.stop()).await;
+                }
                 // What has given a head has begun.
-                Ok((Ok(()), None)) | Err(_) => {}
+                Ok((Ok(()), _)) | Err(_) => {}
             }
         };
         self.inner.host.inner.drain.drivers().spawn(rest);
@@ -320,7 +341,7 @@ impl Begun {
 
     /// Whether a guest that has ended has left its body to somebody else, as it may in WASI 0.3.
     fn is_passed_on(&mut self) -> bool {
-        !self.marks_end && !self.body.is_complete()
+        !self.marks_end && !self.body.is_complete(&mut Context::from_waker(Waker::noop()))
     }
 }
 

@@ -13,7 +13,7 @@ use super::prepared::Prepared;
 use crate::config::OutputLimits;
 use crate::error::Result;
 use crate::instance::{CallSlot, Live, SharedLive};
-use crate::pool::{Event, Exit, Held, Keeper, Lease, Started, Task};
+use crate::pool::{Condition, Event, Exit, Held, Keeper, Lease, Started, Task};
 use crate::state::{GuestOutput, Identity, Output, OutputOrigin};
 use crate::values::json::Json;
 use crate::values::{Signature, Value};
@@ -154,10 +154,15 @@ impl Keeper for ClassKeeper {
         matches!(instance, Held::Exclusive(live) if !live.has_exit())
     }
 
-    fn is_sound(&self, instance: &Held<Self>) -> bool {
-        match instance {
+    fn condition(&self, instance: &Held<Self>) -> Condition {
+        let is_sound = match instance {
             Held::Exclusive(live) => live.is_ready(),
             Held::Shared(shared) => shared.is_sound(),
+        };
+        match instance {
+            _ if !is_sound => Condition::Broken,
+            Held::Exclusive(live) if live.is_worn() => Condition::Worn,
+            _ => Condition::Sound,
         }
     }
 

@@ -55,6 +55,25 @@ async fn a_slow_reader_holds_the_guest_back() {
 }
 
 #[tokio::test]
+async fn a_slow_reader_does_not_keep_the_instance_of_a_guest_that_has_ended() {
+    let (host, app, front) = serve("http-async", "reuse = true").await;
+    for bytes in [2, 10, 16, 17, 40, 100].map(|pieces| pieces * PIECE) {
+        host.printed.forget();
+        let mut body = asked(&front, &format!("/large/{bytes}")).await.into_body();
+        let mut bytes_read = 0;
+        while written(&host.printed).await < bytes {
+            bytes_read += body.frame().await.unwrap().unwrap().into_data().unwrap().len();
+        }
+        assert!(bytes_read < bytes, "all of it was read before it was written");
+        wait_until(|| busy(&app) == 0).await;
+        while let Some(frame) = body.frame().await {
+            bytes_read += frame.unwrap().into_data().unwrap().len();
+        }
+        assert_eq!(bytes_read, bytes);
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_goes_after_the_head_leaves_a_warm_instance() {
     for (guest, settings) in ALL {
         let (host, app, front) = serve(guest, settings).await;

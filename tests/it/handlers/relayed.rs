@@ -80,7 +80,9 @@ async fn both_bodies_go_on_when_their_instance_has_been_used_often_enough() {
         };
         let (mut answer, mut stream) = tokio::join!(asked, answered);
         assert_eq!(next(&mut answer).await, "one", "{settings}");
-        // The guest has ended, and everything has a turn that would end with it.
+        // The guest has ended, and everything has a turn that would end with it. Of one of several nobody hears before its bodies.
+        let ended = format!(r#"{{app="http-async",class="http-async",outcome="ok"}} {}"#, before + 1);
+        wait_until(|| settings.contains("concurrency") || host.host.metrics().contains(&ended)).await;
         for _ in 0..1000 {
             tokio::task::yield_now().await;
         }

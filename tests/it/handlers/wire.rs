@@ -75,3 +75,20 @@ fn a_host_that_is_none_is_refused_before_an_instance_starts() {
         }
     }
 }
+
+#[test]
+fn requests_that_come_all_at_once_are_all_answered() {
+    const REQUESTS: usize = 1000;
+    for name in BOTH {
+        let server = Server::ready(["--no-build".into(), guest(name)]);
+        let mut stream = server.connect();
+        let request = "GET /request HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n";
+        let last = "GET /request HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n";
+        stream.write_all((request.repeat(REQUESTS - 1) + last).as_bytes()).unwrap();
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).unwrap();
+        let bad = answers.match_indices("HTTP/1.1 ").find(|(at, _)| !answers[*at..].starts_with("HTTP/1.1 200 "));
+        assert!(bad.is_none(), "{name}: {}", &answers[bad.unwrap().0..]);
+        assert_eq!(answers.matches("Method::Get /request\n").count(), REQUESTS, "{name}");
+    }
+}

@@ -232,6 +232,29 @@ async fn a_class_that_goes_lets_its_instances_exit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_instance_that_is_worn_exits_when_it_is_empty() {
+    for concurrency in [1, 2] {
+        let bed = Bed::new(host(100));
+        let mut settings = settings(2);
+        settings.limits.concurrency = concurrency;
+        let class = bed.class("a", settings, MS);
+        let mut worn = lease(&class, 1).await.unwrap();
+        fake(&mut worn).is_worn.store(true, Ordering::Relaxed);
+        let id = worn.id();
+        let other = if concurrency == 1 { None } else { Some(lease(&class, 1).await.unwrap()) };
+        assert_eq!(other.as_ref().map_or(id, Lease::id), id);
+        drop(worn);
+        tokio::time::sleep(MS * 10).await;
+        assert_eq!(bed.exited().is_empty(), other.is_some(), "there is a call in it");
+        assert_ne!(call(&class, 1, MS).await.unwrap(), id);
+        drop(other);
+        tokio::time::sleep(MS * 10).await;
+        assert_eq!(bed.exited(), [id]);
+        bed.exit_all().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_class_that_goes_while_its_instances_exit_takes_its_pools_with_it() {
     let bed = Bed::new(host(100));
     let app = bed.budget.app("a", now());

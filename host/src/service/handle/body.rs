@@ -15,7 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
-use super::gathered::Gathered;
+use super::gathered::{Gathered, Read};
 use super::loan::Loan;
 use super::{Kept, Reader};
 use crate::error::{Error, ErrorKind};
@@ -33,7 +33,7 @@ pub(crate) enum GuestBody {
 
 /// A body whose guest goes on.
 pub(crate) struct Streamed {
-    body: Gathered,
+    body: Read,
     marks_end: bool,
     /// Bytes still to come, where the head said how many.
     left: Option<u64>,
@@ -92,7 +92,7 @@ impl GuestBody {
         let mut pieces = VecDeque::new();
         let mut is_finished = !marks_end || body.is_end_stream();
         while !body.is_end_stream() {
-            match Pin::new(&mut body).poll_frame(&mut context) {
+            match body.poll_at_once(&mut context) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) if data.is_empty() => {}
                     Ok(data) => pieces.push_back(Frame::data(data)),
@@ -136,15 +136,12 @@ impl GuestBody {
     /// `length` is what the head says of it, `end` is told when the guest returns and dropped when it dies, before its store
     /// goes; the `reader`'s client is told when all was read, and dropped with the body, and what is lent goes back then.
     pub(super) fn streamed(
-        body: Gathered,
+        body: Read,
         marks_end: bool,
         length: Option<u64>,
         end: oneshot::Receiver<()>,
         ((client, loan), patience): (Reader, Duration),
     ) -> Self {
-        if body.is_end_stream() {
-            return Self::finished(client);
-        }
         Self::Streamed(Box::new(Streamed {
             body,
             marks_end,
@@ -173,7 +170,7 @@ impl Streamed {
         // Looked at first: what a guest did before its end is there once the end is.
         self.look_after_guest(context);
         loop {
-            let polled = Pin::new(&mut self.body).poll_frame(context);
+            let polled = self.body.poll_frame(self.guest != Life::Running, context);
             if polled.is_ready() {
                 self.waiting = None;
             }
@@ -213,10 +210,6 @@ impl Streamed {
             && let Poll::Ready(end) = Pin::new(&mut self.end).poll(context)
         {
             self.guest = if end.is_ok() { Life::Returned } else { Life::Died };
-            // What it has written itself is there.
-            if self.body.is_complete() {
-                self.loan.end();
-            }
         }
     }
 

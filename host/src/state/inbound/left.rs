@@ -2,9 +2,13 @@
 //!
 //! What belongs to requests alone is dropped: what `wasi:http` has, with the streams of bodies and whatever waits for these, and
 //! timers. Files, sockets and standard streams stay, which guests open once and keep. So does all that was there before.
+//! The guest still has its own numbers of what was dropped, which count as its handles; they may even come to stand for something
+//! else, which a guest that cleans up late would close. So one that has left much makes room for another in time.
 //! An instance that requests share is not swept: nothing in it says which of them opened what.
 
 use std::any::{Any, TypeId};
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::clocks::WasiClocksView as _;
@@ -25,13 +29,17 @@ use super::super::State;
 const MAX_SWEPT: u32 = 4096;
 
 /// What was open before a request, by its numbers in the table.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::state) struct Before {
+    /// In order.
     numbers: Vec<u32>,
     /// How many there are of them, and of those further back.
     entries: usize,
     /// Whether nothing but requests ran since it was noted.
     is_known: bool,
+    /// How much was dropped so far, and how much the guest may leave before it makes room.
+    dropped: usize,
+    most_dropped: usize,
 }
 
 /// One kind of what belongs to requests.
@@ -104,12 +112,24 @@ impl State {
         }
     }
 
-    /// The type of a timer, which has no name outside of WASI: that of what one hangs on that is made for the purpose.
+    /// Whether the guest has left so much that it is to make room for another.
+    pub(crate) fn is_worn(&self) -> bool {
+        self.before.dropped > self.before.most_dropped
+    }
+
+    /// The type of a timer, which has no name outside of WASI.
     fn timer(&mut self) -> Option<TypeId> {
+        static TIMER: OnceLock<TypeId> = OnceLock::new();
+        let timer = TIMER.get().copied().or_else(|| self.type_of_timer())?;
+        Some(*TIMER.get_or_init(|| timer))
+    }
+
+    /// The type of what one hangs on that is made for the purpose.
+    fn type_of_timer(&mut self) -> Option<TypeId> {
         let probe = self.clocks().subscribe_duration(0).ok()?;
         let table = &mut self.table;
         let waiting = place(table.get_any_mut(probe.rep()).ok()?);
-        let parent = (0..MAX_SWEPT).find(|number| children(table, *number).contains(&waiting));
+        let parent = (0..MAX_SWEPT).find(|number| children(table, *number).any(|child| child == waiting));
         let timer = parent.and_then(|parent| table.get_any_mut(parent).ok()).map(|timer| (*timer).type_id());
         HostPollable::drop(table, probe).ok()?;
         timer
@@ -117,6 +137,12 @@ impl State {
 }
 
 impl Before {
+    /// For a guest that may have so many handles.
+    pub(in crate::state) fn new(max_handles: usize) -> Self {
+        // What a request has open at a time has to have room beside it.
+        Self { numbers: Vec::new(), entries: 0, is_known: false, dropped: 0, most_dropped: max_handles / 2 }
+    }
+
     fn note(&mut self, table: &mut ResourceTable) {
         self.entries = entries(table);
         self.numbers.clear();
@@ -127,23 +153,24 @@ impl Before {
     fn sweep(&mut self, table: &mut ResourceTable, timer: Option<TypeId>) {
         let entries = entries(table);
         let mut new: Vec<_> = numbers(table, entries).collect();
-        new.retain(|number| !self.numbers.contains(number));
-        let mut places = Vec::with_capacity(new.len());
+        new.retain(|number| self.numbers.binary_search(number).is_err());
+        let mut places = BTreeMap::new();
         let mut left = Vec::new();
         for number in new {
             let Ok(entry) = table.get_any_mut(number) else { continue };
-            places.push((place(entry), number));
+            places.insert(place(entry), number);
             if Some((*entry).type_id()) == timer || KINDS.iter().any(|kind| (kind.is)(entry)) {
                 left.push(number);
             }
         }
         let mut looked_at = 0;
-        while let Some(parent) = left.get(looked_at) {
+        while let Some(&parent) = left.get(looked_at) {
             looked_at += 1;
             // It knows its children, and not their numbers.
-            let children = children(table, *parent);
-            left.extend(places.iter().filter(|(place, _)| children.contains(place)).map(|(_, number)| *number));
+            let children = children(table, parent);
+            left.extend(children.filter_map(|child| places.get(&child)));
         }
+        self.dropped = self.dropped.saturating_add(left.len());
         // Children come after their parents, and go before them.
         for number in left.into_iter().rev() {
             let Ok(entry) = table.get_any_mut(number) else { continue };
@@ -162,9 +189,9 @@ fn entries(table: &mut ResourceTable) -> usize {
 }
 
 /// The places of an entry's children.
-fn children(table: &ResourceTable, number: u32) -> Vec<usize> {
+fn children(table: &ResourceTable, number: u32) -> impl Iterator<Item = usize> {
     let children = table.iter_children(&Resource::<()>::new_own(number));
-    children.map(|children| children.map(|child| place(child)).collect()).unwrap_or_default()
+    children.into_iter().flatten().map(|child| place(child))
 }
 
 /// The numbers of so many entries that are in the table.
@@ -207,20 +234,21 @@ mod tests {
     #[test]
     fn what_is_of_requests_goes_with_all_that_hangs_on_it() {
         let mut table = ResourceTable::new();
-        let mut before = Before::default();
+        let mut before = Before::new(1000);
         before.note(&mut table);
         for _ in 0..3 {
             leaves(&mut table);
             before.sweep(&mut table, Some(TypeId::of::<Timer>()));
             assert!(table.is_empty());
         }
+        assert_eq!(before.dropped, 18);
     }
 
     #[test]
     fn what_was_there_before_stays_and_so_does_what_guests_keep() {
         let mut table = ResourceTable::new();
         let (fields, closed) = (table.push(FieldMap::default()).unwrap(), table.push(0_u8).unwrap());
-        let mut before = Before::default();
+        let mut before = Before::new(1000);
         before.note(&mut table);
         // A standard stream that takes a number over, and what waits for it.
         table.delete(closed).unwrap();
