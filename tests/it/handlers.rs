@@ -244,6 +244,25 @@ async fn a_body_of_a_known_length_is_whole_only_when_its_guest_has_finished_it()
 }
 
 #[tokio::test]
+async fn answers_that_are_none_are_told_as_errors() {
+    for (guest, settings) in [("http", ""), ("http-async", ""), ("http-async", "concurrency = 4")] {
+        let (_host, _app, front) = serve(guest, settings).await;
+        for status in [100, 101, 103] {
+            let reply = get(&front, &format!("/status/{status}")).await;
+            assert_eq!(reply.status, 500, "{guest} {settings}");
+            assert!(
+                reply.body.contains(&format!("answered with the status {status}")),
+                "{guest} {settings}: {reply:?}"
+            );
+        }
+        let reply = get(&front, "/longer").await;
+        assert_eq!(reply.status, 500, "{guest} {settings}");
+        assert!(reply.body.contains("the body of the answer of `handle` "), "{guest} {settings}: {reply:?}");
+        assert_eq!(get(&front, "/whole").await.ok(), "", "{guest} {settings}");
+    }
+}
+
+#[tokio::test]
 async fn instances_are_used_again_by_who_asks_for_it() {
     for (guest, settings, counts) in [
         ("http", "", ["1", "1", "1"]),

@@ -44,7 +44,7 @@ impl<'a> Choices<'a> {
         let choices: Vec<_> = self.all().collect();
         match choices[..] {
             [only] => Ok(only),
-            [] => Err(Error::bad_request(format!("the app `{}` has no method that could be called", self.app))),
+            [] => Err(self.nothing_in(&format!("the app `{}`", self.app))),
             _ => Err(self.ambiguous("names more than one method", &choices, written)),
         }
     }
@@ -61,6 +61,7 @@ impl<'a> Choices<'a> {
             let methods: Vec<_> = class.methods.iter().map(|method| Chosen { class, method }).collect();
             return match methods[..] {
                 [only] => Ok(only),
+                [] => Err(self.nothing_in(&format!("the class `{name}`"))),
                 _ => Err(self.ambiguous("names a class, not one of its methods", &methods, written)),
             };
         }
@@ -83,6 +84,11 @@ impl<'a> Choices<'a> {
         self.classes.iter().flat_map(|class| class.methods.iter().map(move |method| Chosen { class, method }))
     }
 
+    fn nothing_in(&self, what: &str) -> Error {
+        let served = self.source().map(|source| format!("; `wasmhost serve {source}` lets a web handler answer"));
+        Error::bad_request(format!("{what} has no method that could be called{}", served.unwrap_or_default()))
+    }
+
     fn ambiguous(&self, what: &str, choices: &[Chosen<'_>], written: &str) -> Error {
         let mut names: Vec<_> = choices.iter().map(|chosen| format!("{}{chosen}", self.prefix)).collect();
         names.sort_unstable();
@@ -97,7 +103,11 @@ impl<'a> Choices<'a> {
 
     /// Sources can be looked at, apps of a server cannot.
     fn listed_by(&self) -> Option<String> {
-        self.prefix.strip_suffix("::").map(|source| format!("wasmhost inspect {source}"))
+        self.source().map(|source| format!("wasmhost inspect {source}"))
+    }
+
+    fn source(&self) -> Option<&'a str> {
+        self.prefix.strip_suffix("::")
     }
 
     fn in_class(&self, class: &'a CallableClass, name: &str) -> Result<Chosen<'a>, Error> {
@@ -188,6 +198,14 @@ mod tests {
         assert!(find(&classes, Some("cart.ad")).unwrap_err().contains("did you mean `add`?"));
         assert!(find(&classes, Some("card.add")).unwrap_err().contains("did you mean `cart`?"));
         assert!(find(&classes, Some("watch")).unwrap_err().contains("cannot be called: it returns a stream"));
-        assert!(find(&[], None).unwrap_err().contains("no method that could be called"));
+        assert!(find(&[], None).unwrap_err().ends_with("no method that could be called"));
+        let of_source = |path| {
+            let choices = Choices { app: "app", classes: &[class("web", &[])], prefix: "dir::" };
+            choices.find(path, "x").unwrap_err().to_string()
+        };
+        for path in [None, Some("web")] {
+            let nothing = of_source(path);
+            assert!(nothing.ends_with("be called; `wasmhost serve dir` lets a web handler answer"), "{nothing}");
+        }
     }
 }

@@ -276,7 +276,11 @@ fn sources(paths: &[String]) -> Result<Vec<Source>, Error> {
 }
 
 fn cannot_listen(address: SocketAddr, error: std::io::Error) -> Error {
-    let in_use = error.kind() == std::io::ErrorKind::AddrInUse;
-    let error = Error::io(format!("listening on `{address}`"), error);
-    if in_use { error.hint("`--listen` takes another address, with port 0 a free one") } else { error }
+    let what = format!("listening on `{address}`");
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => Error::new(ErrorKind::Conflict, format!("{what}: {error}"))
+            .hint("`--listen` takes another address, with port 0 a free one"),
+        std::io::ErrorKind::AddrNotAvailable => Error::bad_request(format!("{what}: {error}")),
+        _ => Error::io(what, error),
+    }
 }

@@ -15,6 +15,7 @@ pub(crate) struct Lease<K: Keeper> {
     slot: Slot,
     /// Taken out by `Drop` alone.
     seated: Option<Seated<K>>,
+    has_waited: bool,
 }
 
 /// A leased instance, as far as its lease goes.
@@ -27,7 +28,19 @@ pub(crate) enum Guest<'a, K: Keeper> {
 
 impl<K: Keeper> Lease<K> {
     pub(super) fn new(pool: Arc<Pool<K>>, slot: Slot, seated: Seated<K>) -> Self {
-        Self { pool, slot, seated: Some(seated) }
+        Self { pool, slot, seated: Some(seated), has_waited: false }
+    }
+
+    /// One whose caller had to wait for it.
+    pub(super) fn after_waiting(pool: Arc<Pool<K>>, slot: Slot, seated: Seated<K>) -> Self {
+        let mut lease = Self::new(pool, slot, seated);
+        lease.has_waited = true;
+        lease
+    }
+
+    /// Whether its caller had to wait for it.
+    pub(crate) fn has_waited(&self) -> bool {
+        self.has_waited
     }
 
     /// The instance's number, unique in the process.

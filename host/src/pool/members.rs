@@ -126,7 +126,6 @@ impl<K: Keeper> Pool<K> {
         let app = &self.shared.app;
         let may_wake = app.try_wake_for(depth);
         let asks = Asks { may_wake, home: Some(home()), depth };
-        let now = now();
         let mut inner = self.lock();
         let (step, woke) = if inner.is_closed {
             drop(inner);
@@ -138,7 +137,7 @@ impl<K: Keeper> Pool<K> {
                     drop(inner);
                     (Step::Leased(Lease::new(self.clone(), slot, seated)), wakes)
                 }
-                otherwise => (self.queue_up(inner, &otherwise, (depth, starts), now), false),
+                otherwise => (self.queue_up(inner, &otherwise, (depth, starts), now()), false),
             }
         };
         if may_wake && !woke {

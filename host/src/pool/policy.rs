@@ -188,14 +188,14 @@ impl<W> Policy<W> {
     }
 
     /// A caller comes.
-    pub(crate) fn acquire(&mut self, now: Instant, asks: Asks) -> Acquired {
+    pub(crate) fn acquire(&mut self, now: impl FnOnce() -> Instant, asks: Asks) -> Acquired {
         let is_first = self.waiting.first_key_value().is_none_or(|(first, _)| asks.depth > first.depth.0);
         if is_first && let Some((slot, wakes)) = self.pick(asks.may_wake, asks.home) {
             return Acquired::Leased { slot, wakes };
         }
         if self.entered == 0
             && self.starting == 0
-            && let Some(left) = self.backoff.remaining(now)
+            && let Some(left) = self.backoff.remaining(now())
         {
             return Acquired::BackingOff(left);
         }

@@ -1,6 +1,7 @@
 //! "Call this method of this class with these parameters": the one way into guests for every front.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -102,7 +103,11 @@ impl Class {
             true => tracing::debug_span!("call", app = self.app_name(), class = self.name(), method = method.name()),
             false => Span::none(),
         };
-        let answer = self.call(key, parameters, method, arguments, (from, &mut timed)).instrument(span.clone()).await;
+        // Pinned where it is, for it is large and a span would move it.
+        let answer = {
+            let call = pin!(self.call(key, parameters, method, arguments, (from, &mut timed)));
+            call.instrument(span.clone()).await
+        };
         span.in_scope(|| {
             let instance = answer.instance.map(InstanceId::get);
             let error = answer.outcome.as_ref().err().map(|error| error.kind().as_str());
@@ -125,7 +130,7 @@ impl Class {
             Ok(leased) => leased,
             Err(error) => return Answer { instance: None, outcome: Err(error) },
         };
-        timed.leased();
+        timed.leased(lease.has_waited());
         let instance = Some(InstanceId(lease.id()));
         let frame = from.frame(lease.pool());
         let outcome = match lease.guest() {

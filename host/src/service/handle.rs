@@ -28,7 +28,7 @@ use http_body::Body as _;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Level, Span};
-use wasmtime_wasi_http::WasiBody;
+use wasmtime_wasi_http::{Error as WasiError, WasiBody};
 
 use super::answer::{Asker, InstanceId};
 use super::class::Class;
@@ -127,8 +127,8 @@ impl Class {
                 return Ok(Handled { instance: None, outcome: Err(error) });
             }
         };
-        timed.leased();
         let (working, lease) = leased;
+        timed.leased(lease.has_waited());
         let is_head = request.method() == Method::HEAD;
         let instance = Some(InstanceId(lease.id()));
         let frame = Asker::default().frame(lease.pool());
@@ -215,6 +215,10 @@ impl Class {
                 false => whole(answer),
             }),
             None => {
+                let answer = answer.and_then(|answer| match answer.body.failure() {
+                    Some(error) => Err(broken(error)),
+                    None => Ok(answer),
+                });
                 let (gone, client) = Gone::new();
                 let (lender, loan) = loan();
                 let answer = answer.map(|answer| self.streamed(answer, end, (client, loan)));
@@ -355,12 +359,27 @@ fn unfinished() -> Error {
 
 /// The answer of a guest that has ended.
 fn whole(Begun { head, body, marks_end }: Begun) -> Result<Response<GuestBody>> {
-    let body = GuestBody::ended(body, marks_end).ok_or_else(unfinished)?;
+    let body = GuestBody::ended(body, marks_end)?;
     Ok(Response::from_parts(head, body))
 }
 
-/// Refuses an answer that says another length than it has: what follows on the connection would be taken for its rest.
+/// The body of an answer came to a bad end.
+fn broken(error: &WasiError) -> Error {
+    match error {
+        WasiError::HttpResponseBodySize(_) | WasiError::HttpRequestBodySize(_) => {
+            returned("the body of the answer of `handle` is of another length than its `content-length` says")
+        }
+        _ => returned("the body of the answer of `handle` broke off"),
+    }
+}
+
+/// Refuses an answer that is none, and one that says another length than it has: what follows on the connection would be taken
+/// for its rest.
 fn checked(response: Response<GuestBody>, is_head: bool) -> Result<Response<GuestBody>> {
+    if response.status().is_informational() {
+        let status = response.status().as_u16();
+        return Err(returned(format!("`handle` answered with the status {status}, which is not that of an answer")));
+    }
     let Some(said) = length(response.headers()) else { return Ok(response) };
     match response.body().size_hint().exact() {
         Some(has) if has != said && !is_head && response.status() != StatusCode::NOT_MODIFIED => {

@@ -160,9 +160,9 @@ impl<M: Deref<Target = ClassMetrics>> Timed<M> {
         self.began.elapsed()
     }
 
-    /// Notes that the call has an instance now.
-    pub(crate) fn leased(&mut self) {
-        self.waited = Some(self.elapsed());
+    /// Notes that the call has an instance now, and whether it had to wait for it: most do not, and need no clock for it.
+    pub(crate) fn leased(&mut self, has_waited: bool) {
+        self.waited = Some(if has_waited { self.elapsed() } else { Duration::ZERO });
     }
 
     /// Counts the call.
@@ -224,7 +224,7 @@ mod tests {
         let class = ClassMetrics::default();
         drop(class.begin());
         let mut timed = class.begin();
-        timed.leased();
+        timed.leased(true);
         timed.ended(None);
         assert_eq!((class.cancelled.load(Relaxed), class.ok.load(Relaxed)), (1, 1));
         assert_eq!(class.calls.read().count(), 2);

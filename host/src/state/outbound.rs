@@ -260,6 +260,9 @@ enum Refusal {
     Own,
     /// Whatever is listed.
     Always,
+    /// It is no host with a port.
+    #[cfg(feature = "http")]
+    NoHost,
     /// It has as many connections as it may have, and none became free in time.
     #[cfg(feature = "http")]
     TooMany,
@@ -363,6 +366,14 @@ impl Reach {
                 instance,
                 destination,
                 "a guest was refused a connection: `class.{class}.allow-outbound` does not list it"
+            ),
+            #[cfg(feature = "http")]
+            Refusal::NoHost => tracing::warn!(
+                app,
+                class,
+                instance,
+                destination,
+                "a guest was refused a connection: that is not a host, with a port or without, alone"
             ),
             Refusal::WithoutTcp => tracing::warn!(
                 app,

@@ -103,7 +103,7 @@ impl<K: Keeper> Pool<K> {
         }
         for (slot, seated, waiter) in grants {
             // A caller who went away meanwhile drops the lease, and the next one gets it.
-            drop(waiter.send(Ok(Lease::new(self.clone(), slot, seated))));
+            drop(waiter.send(Ok(Lease::after_waiting(self.clone(), slot, seated))));
         }
         for slot in starts {
             host.tasks.spawn(keeper.span(Task::Start), Start::new(self.clone(), slot).run());

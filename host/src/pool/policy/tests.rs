@@ -111,7 +111,8 @@ impl Reference {
         match operation {
             Operation::Acquire { may_wake } => {
                 self.may_wake = may_wake;
-                match self.policy.acquire(self.now, asks(may_wake, None)) {
+                let now = self.now;
+                match self.policy.acquire(|| now, asks(may_wake, None)) {
                     Acquired::Leased { slot, wakes } => {
                         assert!(self.waiting.is_empty(), "a caller overtook those who wait");
                         self.leased(slot, wakes);
@@ -317,7 +318,7 @@ fn entered(limits: Limits) -> (Policy<()>, Instant, Slot) {
 /// The same, for a caller who has gone.
 fn entered_by<W>(caller: W, limits: Limits) -> (Policy<W>, Instant, Slot) {
     let (mut policy, now) = (Policy::new(limits), Instant::now());
-    assert_eq!(policy.acquire(now, asks(true, None)), Acquired::Wait);
+    assert_eq!(policy.acquire(|| now, asks(true, None)), Acquired::Wait);
     let ticket = policy.enqueue(caller, 0);
     let slot = policy.next_start(now).unwrap();
     policy.cancel(ticket);
@@ -328,30 +329,30 @@ fn entered_by<W>(caller: W, limits: Limits) -> (Policy<W>, Instant, Slot) {
 #[test]
 fn the_instance_used_last_is_used_next() {
     let (mut policy, now, first) = entered(limits(2, 1));
-    assert_eq!(leased(policy.acquire(now, asks(true, None))), Some(first));
+    assert_eq!(leased(policy.acquire(|| now, asks(true, None))), Some(first));
     policy.enqueue((), 0);
     let second = policy.next_start(now).unwrap();
     policy.started(second, None, now);
     assert_eq!(policy.next_grant(true).map(|(slot, _, ())| slot), Some(second));
     policy.release(second, true, now, None);
     policy.release(first, true, now, None);
-    assert_eq!(leased(policy.acquire(now, asks(true, None))), Some(first));
+    assert_eq!(leased(policy.acquire(|| now, asks(true, None))), Some(first));
 }
 
 #[test]
 fn a_thread_gets_the_instance_that_it_used_itself() {
     let (mut policy, now, first) = entered(limits(2, 1));
-    assert_eq!(leased(policy.acquire(now, asks(true, Some(1)))), Some(first));
+    assert_eq!(leased(policy.acquire(|| now, asks(true, Some(1)))), Some(first));
     policy.enqueue((), 0);
     let second = policy.next_start(now).unwrap();
     policy.started(second, None, now);
     assert!(policy.next_grant(true).is_some());
     policy.release(first, true, now, Some(1));
     policy.release(second, true, now, Some(2));
-    assert_eq!(leased(policy.acquire(now, asks(true, Some(1)))), Some(first), "although the other was used later");
+    assert_eq!(leased(policy.acquire(|| now, asks(true, Some(1)))), Some(first), "although the other was used later");
     policy.release(first, true, now, Some(1));
     assert_eq!(
-        leased(policy.acquire(now, asks(true, Some(3)))),
+        leased(policy.acquire(|| now, asks(true, Some(3)))),
         Some(first),
         "the one used last, for a thread that used none"
     );
@@ -360,15 +361,15 @@ fn a_thread_gets_the_instance_that_it_used_itself() {
 #[test]
 fn shared_instances_fill_evenly() {
     let (mut policy, now, first) = entered(limits(2, 3));
-    assert_eq!(leased(policy.acquire(now, asks(true, None))), Some(first));
-    assert_eq!(leased(policy.acquire(now, asks(true, None))), Some(first));
-    assert_eq!(leased(policy.acquire(now, asks(true, None))), Some(first));
-    assert_eq!(policy.acquire(now, asks(true, None)), Acquired::Wait);
+    assert_eq!(leased(policy.acquire(|| now, asks(true, None))), Some(first));
+    assert_eq!(leased(policy.acquire(|| now, asks(true, None))), Some(first));
+    assert_eq!(leased(policy.acquire(|| now, asks(true, None))), Some(first));
+    assert_eq!(policy.acquire(|| now, asks(true, None)), Acquired::Wait);
     policy.enqueue((), 0);
     let second = policy.next_start(now).unwrap();
     policy.started(second, None, now);
     assert_eq!(policy.next_grant(true).map(|(slot, _, ())| slot), Some(second));
-    assert_eq!(leased(policy.acquire(now, asks(true, None))), Some(second), "one call beside three");
+    assert_eq!(leased(policy.acquire(|| now, asks(true, None))), Some(second), "one call beside three");
 }
 
 #[test]
@@ -387,12 +388,12 @@ fn a_cold_pool_is_tried_by_one_start_and_then_by_all() {
 fn a_failing_enter_is_tried_once_per_step() {
     let (mut policy, mut now) = (Policy::new(limits(4, 1)), Instant::now());
     for step in [1, 2, 4] {
-        assert_eq!(policy.acquire(now, asks(true, None)), Acquired::Wait);
+        assert_eq!(policy.acquire(|| now, asks(true, None)), Acquired::Wait);
         (0..4).for_each(|_| _ = policy.enqueue((), 0));
         let slot = policy.next_start(now).unwrap();
         assert_eq!(policy.next_start(now), None);
         assert_eq!(policy.start_failed(slot, now).count(), 4, "all who waited are told");
-        assert_eq!(policy.acquire(now, asks(true, None)), Acquired::BackingOff(Duration::from_secs(step)));
+        assert_eq!(policy.acquire(|| now, asks(true, None)), Acquired::BackingOff(Duration::from_secs(step)));
         assert!(!policy.is_vacant(now), "the failure is remembered");
         now += Duration::from_secs(step);
     }
@@ -401,7 +402,7 @@ fn a_failing_enter_is_tried_once_per_step() {
 #[test]
 fn without_an_entered_instance_one_start_is_tried_at_a_time_also_of_a_guest_that_worked() {
     let (mut policy, now, only) = entered(limits(4, 1));
-    assert_eq!(leased(policy.acquire(now, asks(true, None))), Some(only));
+    assert_eq!(leased(policy.acquire(|| now, asks(true, None))), Some(only));
     (0..4).for_each(|_| _ = policy.enqueue((), 0));
     let others: Vec<_> = std::iter::from_fn(|| policy.next_start(now)).collect();
     assert_eq!(others.len(), 3, "one is entered");
@@ -419,7 +420,7 @@ fn without_an_entered_instance_one_start_is_tried_at_a_time_also_of_a_guest_that
 #[test]
 fn a_failure_that_is_forgotten_asks_for_no_visit() {
     let (mut policy, now, only) = entered(limits(2, 1));
-    assert_eq!(leased(policy.acquire(now, asks(true, None))), Some(only));
+    assert_eq!(leased(policy.acquire(|| now, asks(true, None))), Some(only));
     let ticket = policy.enqueue((), 0);
     let second = policy.next_start(now).unwrap();
     assert_eq!(policy.start_failed(second, now).count(), 0);
@@ -448,7 +449,7 @@ fn idle_instances_go_the_oldest_first_but_for_those_that_are_kept() {
 fn spare_instances_are_held_while_there_are_busy_ones() {
     let (mut policy, now, first) = entered(Limits { buffer_instances: 1, ..limits(3, 1) });
     assert_eq!(policy.next_start(now), None, "nobody is busy");
-    assert_eq!(leased(policy.acquire(now, asks(true, None))), Some(first));
+    assert_eq!(leased(policy.acquire(|| now, asks(true, None))), Some(first));
     let spare = policy.next_start(now).unwrap();
     policy.started(spare, None, now);
     let late = now + Duration::from_secs(3600);
@@ -465,9 +466,9 @@ fn after_its_last_call_an_instance_exits() {
     policy.started(slot, Some(2), now);
     assert!(policy.next_grant(true).is_some());
     assert_eq!(policy.release(slot, true, now, None).fate, Fate::Stays);
-    assert_eq!(leased(policy.acquire(now, asks(true, None))), Some(slot));
+    assert_eq!(leased(policy.acquire(|| now, asks(true, None))), Some(slot));
     assert_eq!(policy.release(slot, true, now, None).fate, Fate::Exits);
-    assert_eq!(policy.acquire(now, asks(true, None)), Acquired::Wait, "there may be one, and that one exits");
+    assert_eq!(policy.acquire(|| now, asks(true, None)), Acquired::Wait, "there may be one, and that one exits");
     policy.enqueue((), 0);
     assert_eq!(policy.next_start(now), None);
     policy.gone(slot);

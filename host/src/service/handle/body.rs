@@ -17,7 +17,7 @@ use tokio::time::Sleep;
 
 use super::gathered::{Gathered, Read};
 use super::loan::Loan;
-use super::{Kept, Reader};
+use super::{Kept, Reader, broken, unfinished};
 use crate::error::{Error, ErrorKind};
 
 /// The body of a guest's answer.
@@ -86,8 +86,12 @@ impl Gone {
 }
 
 impl GuestBody {
-    /// The body of a guest that has ended; `None` if it was not finished.
-    pub(super) fn ended(mut body: Gathered, marks_end: bool) -> Option<Self> {
+    /// The body of a guest that has ended.
+    ///
+    /// # Errors
+    ///
+    /// `returned-error` if it was not finished, or came to a bad end.
+    pub(super) fn ended(mut body: Gathered, marks_end: bool) -> Result<Self, Error> {
         let mut context = Context::from_waker(Waker::noop());
         let mut pieces = VecDeque::new();
         let mut is_finished = !marks_end || body.is_end_stream();
@@ -105,10 +109,11 @@ impl GuestBody {
                     }
                 },
                 Poll::Ready(None) => break,
-                Poll::Ready(Some(Err(_))) | Poll::Pending => return None,
+                Poll::Ready(Some(Err(error))) => return Err(broken(&error)),
+                Poll::Pending => return Err(unfinished()),
             }
         }
-        is_finished.then(|| Self::of_pieces(pieces))
+        if is_finished { Ok(Self::of_pieces(pieces)) } else { Err(unfinished()) }
     }
 
     /// The body of a guest that goes on, and has finished it: there is nothing in it to be read.

@@ -69,6 +69,11 @@ impl Gathered {
         true
     }
 
+    /// What it has ended with, if that is known by now.
+    pub(super) fn failure(&self) -> Option<&Error> {
+        if let Rest::Ended(Some(error)) = &self.rest { Some(error) } else { None }
+    }
+
     /// Whether nothing that a client would read has come so far.
     pub(super) fn is_blank(&self) -> bool {
         !self.pieces.iter().filter_map(Frame::data_ref).any(|data| !data.is_empty())

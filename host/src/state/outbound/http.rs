@@ -93,7 +93,9 @@ async fn send(
         return Err(Error::HttpRequestMethodInvalid);
     }
     let Some(target) = Target::of(request.uri()) else {
-        reach.refuse(request.uri().authority().map(ToString::to_string).unwrap_or_default(), Refusal::Unlisted);
+        // Names and passwords are not for a log.
+        let said = request.uri().authority().map(|authority| authority.as_str().rsplit('@').next().unwrap_or_default());
+        reach.refuse(said.unwrap_or_default().to_owned(), Refusal::NoHost);
         return Err(Error::HttpRequestUriInvalid);
     };
     let Some(grant) = reach.outbound.policy.grant(target.scheme, &target.host, target.port) else {

@@ -45,7 +45,8 @@ impl Timer for HeadTimer {
         self.heads.look_for_head();
         let read_bytes = self.heads.read_bytes();
         let is_first = read_bytes == 0;
-        let deadline = if is_first { header_deadline } else { self.now() + self.idle_timeout };
+        let deadline =
+            if is_first { header_deadline } else { header_deadline - self.header_timeout + self.idle_timeout };
         let header_timeout = (!is_first).then_some(self.header_timeout);
         let sleep = self.heads.spare().take();
         Box::pin(Deadline { heads: self.heads.clone(), read_bytes, deadline, header_timeout, sleep })

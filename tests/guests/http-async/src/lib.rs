@@ -31,6 +31,7 @@ impl wasip3::exports::http::handler::Guest for Component {
             ["empty", status, how] => empty(status, how.to_owned()),
             ["leak"] => leak(request),
             ["early"] => answer(413, b"no, thanks".to_vec()),
+            ["longer"] => of_length(b"5", b"longer".to_vec()),
             ["large", bytes] => large(bytes.parse().expect("a number of bytes")),
             ["late"] => {
                 monotonic_clock::wait_for(100_000_000).await;
@@ -60,11 +61,22 @@ fn described(request: &Request, target: &str) -> String {
 
 /// An answer whose body is written by a task of its own.
 fn answer(status: u16, bytes: Vec<u8>) -> Response {
+    let response = with_head(Fields::new(), bytes);
+    response.set_status_code(status).expect("a status");
+    response
+}
+
+/// One that says its length.
+fn of_length(length: &[u8], bytes: Vec<u8>) -> Response {
+    let fields = [("content-length".to_owned(), length.to_vec())];
+    with_head(Fields::from_list(&fields).expect("fields"), bytes)
+}
+
+fn with_head(fields: Fields, bytes: Vec<u8>) -> Response {
     let (mut body, reader) = wit_stream::new();
     let (trailers, no_trailers) = wit_future::new(|| Ok(None));
     drop(trailers);
-    let (response, _sent) = Response::new(Fields::new(), Some(reader), no_trailers);
-    response.set_status_code(status).expect("a status");
+    let (response, _sent) = Response::new(fields, Some(reader), no_trailers);
     wit_bindgen::spawn_local(async move {
         body.write_all(bytes).await;
     });

@@ -39,6 +39,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Component {
             ["leak"] => leak(request, out),
             ["after"] => after(out),
             ["length"] => length(out),
+            ["longer"] => longer(out),
             ["die", how, "before"] => {
                 die(how);
                 // Whoever comes here gives no answer.
@@ -235,6 +236,17 @@ fn length(out: ResponseOutparam) {
     let body = head(out, 200, &[("content-length", "5")]);
     write(&body, b"12345");
     die("trap");
+}
+
+/// Says a length, and gives more.
+fn longer(out: ResponseOutparam) {
+    let body = head(out, 200, &[("content-length", "5")]);
+    // Either may be refused.
+    if let Ok(mut stream) = body.write() {
+        drop(stream.write_all(b"longer"));
+        drop(stream.flush());
+    }
+    drop(OutgoingBody::finish(body, None));
 }
 
 fn die(how: &str) {
