@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: from a fresh clone to every example at work, and a server to try, in one command.
+//! `cargo xtask demo`: from a fresh clone to some examples at work, and a server to try, in one command.
 
 use anyhow::Result;
 

@@ -38,7 +38,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "demo",
         arguments: "",
-        about: "build wasmhost and the examples, then show each example at work",
+        about: "build wasmhost and the examples, show some of them at work, and serve one until Ctrl-C",
         run: demo::run,
     },
     Command {
