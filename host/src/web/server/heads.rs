@@ -27,6 +27,8 @@ pub(super) struct Heads {
     has_returns: AtomicBool,
     /// Whether the last request is one whose length was not said beforehand.
     is_chunked: AtomicBool,
+    /// Whether the last request has no body.
+    is_bodyless: AtomicBool,
     /// Whether a request has begun after which hyper does not look for the next head yet, and whether its answer has.
     is_asked: AtomicBool,
     is_answered: AtomicBool,
@@ -89,6 +91,7 @@ impl Heads {
         let head = u64::try_from(head).unwrap_or(u64::MAX);
         let length = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
         self.is_chunked.store(length.is_none(), Ordering::Relaxed);
+        self.is_bodyless.store(body.is_end_stream(), Ordering::Relaxed);
         self.whole_bytes.store(begin.saturating_add(head).saturating_add(length.unwrap_or(0)), Ordering::Relaxed);
     }
 
@@ -114,9 +117,11 @@ impl Heads {
         self.is_asked.load(Ordering::Relaxed)
     }
 
-    /// Whether a request is under way, and hyper would not notice that its client goes: it is not reading.
+    /// Whether a request is under way, and hyper would not notice that its client goes: it is not reading. Once there is an
+    /// answer to one without a body, it reads soon.
     pub(super) fn is_unread(&self) -> bool {
-        self.is_asked() && !self.is_reading.load(Ordering::Relaxed)
+        let reads_soon = || self.is_bodyless.load(Ordering::Relaxed) && self.is_answered.load(Ordering::Relaxed);
+        self.is_asked() && !self.is_reading.load(Ordering::Relaxed) && !reads_soon()
     }
 
     /// Whether a request that has no answer yet lacks bytes for sure, if none come but those that wait to be read. `ends` says
@@ -238,5 +243,17 @@ mod tests {
         assert!(!heads.is_unread());
         heads.looks();
         assert!(heads.is_unread());
+        heads.answered();
+        assert!(heads.is_unread(), "its body may lie there for long");
+    }
+
+    #[test]
+    fn nobody_is_watched_for_the_sake_of_an_answer_to_a_request_that_was_read() {
+        let heads = Heads::default();
+        heads.read(Some(HEAD));
+        heads.asked(&request(Empty::<Bytes>::new()));
+        assert!(heads.is_unread(), "what came with it may keep hyper from reading");
+        heads.answered();
+        assert!(!heads.is_unread());
     }
 }
