@@ -119,6 +119,7 @@
 /// | `#[exit]` | runs once per instance, before it goes; it may take `self` |
 /// | `#[method]` | runs once per call |
 /// | `#[get("/users/{id}")]`, `post`, `put`, `delete`, `patch` | a method that answers web requests, too |
+/// | `#[web]` | answers all web requests that no route does: `Request` in, `Response` out; see [`macro@web`] |
 ///
 /// Several functions of one hook run in the order written; all `#[exit]` functions run, though one fails. `#[build]
 /// #[enter]` on one function, without `self` and arguments, runs it at both times. Functions are those of one type,

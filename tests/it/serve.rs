@@ -59,6 +59,12 @@ fn the_port_and_the_urls_are_printed_and_each_of_them_answers() {
 }
 
 #[test]
+fn what_cannot_be_asked_for_anything_is_said_to_be_so() {
+    let server = Server::ready(["--no-build".into(), guest("cli")]);
+    server.says("has neither methods nor a web handler");
+}
+
+#[test]
 fn commands_find_the_server_and_its_instances() {
     let server = Server::ready(["examples/parameterized", "--no-build"]);
     let reply = server.get("/?foo=fox&bar=10");

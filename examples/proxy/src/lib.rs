@@ -18,7 +18,8 @@ mod proxy {
         let Some(target) = target(request.uri()) else {
             return explain(StatusCode::NOT_FOUND, "ask for `/https/HOST/PATH` or `/http/HOST/PATH`");
         };
-        let place = format!("{}://{}", target.scheme_str().unwrap_or_default(), target.host().unwrap_or_default());
+        let authority = target.authority().map_or("", |authority| authority.as_str());
+        let place = format!("{}://{authority}", target.scheme_str().unwrap_or_default());
         match upstream::ask(&target, request).await {
             Ok(response) => Ok(response),
             Err(ErrorCode::HttpRequestDenied | ErrorCode::DestinationIpProhibited) => {
@@ -28,6 +29,7 @@ mod proxy {
             Err(ErrorCode::DnsTimeout | ErrorCode::ConnectionTimeout | ErrorCode::ConnectionReadTimeout) => {
                 explain(StatusCode::GATEWAY_TIMEOUT, &format!("{place} takes too long to answer"))
             }
+            Err(ErrorCode::DnsError(_)) => explain(StatusCode::BAD_GATEWAY, &format!("{place} is not known")),
             Err(error) => explain(StatusCode::BAD_GATEWAY, &format!("{place} does not answer: {error:?}")),
         }
     }
@@ -38,7 +40,8 @@ mod proxy {
         let (scheme, authority, rest) = (parts.next()?, parts.next()?, parts.next().unwrap_or_default());
         let mut target = Parts::default();
         target.scheme = Some(scheme.parse().ok()?);
-        target.authority = Some(authority.parse().ok()?);
+        // Whoever stands before an `@` is no part of a host.
+        target.authority = Some(authority.parse().ok().filter(|_| !authority.contains('@'))?);
         target.path_and_query = Some(PathAndQuery::try_from(format!("/{rest}")).ok()?);
         Uri::from_parts(target).ok().filter(|_| matches!(scheme, "http" | "https"))
     }

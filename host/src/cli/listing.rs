@@ -31,6 +31,9 @@ impl Served<'_> {
         let mut text = String::new();
         for app in self.apps {
             let _ = writeln!(text, "\n{}", app.name());
+            if app.classes().len() == 0 {
+                let _ = writeln!(text, "  has neither methods nor a web handler, so nothing of it can be asked");
+            }
             for class in app.classes() {
                 self.add_class(&mut text, app, class);
             }

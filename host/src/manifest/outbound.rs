@@ -185,6 +185,12 @@ impl FromStr for WebOrigin {
 
     fn from_str(text: &str) -> Result<Self, DestinationError> {
         let refuse = |reason| DestinationError { text: text.to_owned(), reason };
+        if text == "*" {
+            return Err(refuse("stands alone and not in a list: `cors = \"*\"` allows any"));
+        }
+        if !text.contains("://") {
+            return Err(refuse("is no web origin, which begins with `https://` or `http://`"));
+        }
         let place = parse(text).map_err(refuse)?;
         if place.scheme == Scheme::Tcp {
             return Err(refuse("is no web origin, which begins with `https://` or `http://`"));
@@ -372,8 +378,17 @@ mod tests {
     #[test]
     fn an_origin_is_a_place_a_browser_can_be() {
         assert_eq!("https://A.b:443".parse::<WebOrigin>().unwrap().to_string(), "https://a.b");
-        for text in ["tcp://a:1", "https://*", "https://*.a", "https://a:*", "null"] {
-            assert!(text.parse::<WebOrigin>().is_err(), "{text}");
+        for (text, told) in [
+            ("tcp://a:1", "begins with `https://` or `http://`"),
+            ("null", "begins with `https://` or `http://`"),
+            ("app.example.com", "begins with `https://` or `http://`"),
+            ("*", "stands alone and not in a list"),
+            ("https://*", "`cors = \"*\"`"),
+            ("https://*.a", "by its whole name"),
+            ("https://a:*", "by its whole name"),
+        ] {
+            let error = text.parse::<WebOrigin>().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("`{text}` ")) && error.contains(told), "{error}");
         }
     }
 }

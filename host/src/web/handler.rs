@@ -45,8 +45,13 @@ where
     let mut response = match outcome {
         Ok(response) => response.map(Body::of_guest),
         Err(error) => {
-            request::log(entry, "handle", instance, &error);
-            Problem::from(error).into_response()
+            request::log(entry, "handle", (instance, head), &error);
+            let problem = match broke.load(Ordering::Relaxed) {
+                // Whatever the guest made of it.
+                true => Problem::from(Error::bad_request("the request broke off")).closing(),
+                false => Problem::from(error),
+            };
+            problem.into_response()
         }
     };
     respond::name_instance(&mut response, instance);

@@ -122,7 +122,7 @@ where
     let mut response = match outcome {
         Ok(value) => respond::value(value, shape, prefers_json),
         Err(error) => {
-            log(entry, method.name(), instance, &error);
+            log(entry, method.name(), (instance, head), &error);
             Problem::from(error).into_response()
         }
     };
@@ -229,13 +229,16 @@ pub(super) fn malformed(what: &str) -> Problem {
 }
 
 /// Tells the log what is not for the client: where the guest trapped, and what it said before.
-pub(super) fn log(entry: &Entry, method: &str, instance: Option<InstanceId>, error: &Error) {
+pub(super) fn log(entry: &Entry, method: &str, (instance, head): (Option<InstanceId>, &Parts), error: &Error) {
     let (app, class) = (entry.class.app_name(), entry.class.name());
     let instance = instance.map(InstanceId::get);
+    let (verb, path) = (&head.method, head.uri.path());
     let is_expected = error.kind() == ErrorKind::ReturnedError;
     match error.fault() {
-        Fault::Host => tracing::error!(app, class, method, instance, %error, "a call failed"),
-        Fault::Guest if !is_expected => tracing::warn!(app, class, method, instance, %error, "a call failed"),
+        Fault::Host => tracing::error!(app, class, method, instance, %verb, path, %error, "a call failed"),
+        Fault::Guest if !is_expected => {
+            tracing::warn!(app, class, method, instance, %verb, path, %error, "a call failed");
+        }
         _ => tracing::debug!(app, class, method, instance, kind = %error.kind(), "a call was refused or failed"),
     }
 }

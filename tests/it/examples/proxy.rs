@@ -82,6 +82,40 @@ async fn bodies_flow_both_ways_at_once() {
 }
 
 #[tokio::test]
+async fn what_has_no_content_is_sent_without_any() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = Proxy::before(listener.local_addr().unwrap().port());
+    let mut client = Client::connect(&proxy.server).await;
+    let asked = async {
+        for verb in ["GET", "HEAD", "OPTIONS", "TRACE", "DELETE"] {
+            assert_eq!(client.ask(request(verb, HOST, &proxy.path("/"), whole(""))).await.status, 200, "{verb}");
+        }
+        let content = client.ask(request("DELETE", HOST, &proxy.path("/"), whole("content"))).await;
+        assert_eq!(content.status, 200);
+    };
+    // All come over one connection.
+    let behind = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        for (verb, has_content) in
+            [("GET", false), ("HEAD", false), ("OPTIONS", false), ("TRACE", false), ("DELETE", false), ("DELETE", true)]
+        {
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap().into());
+            }
+            assert!(head.starts_with(verb), "{head}");
+            assert_eq!(
+                head.contains("\r\ntransfer-encoding: ") || head.contains("content-length: 7"),
+                has_content,
+                "{head}"
+            );
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        }
+    };
+    timeout(SOON, async { tokio::join!(asked, behind) }).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_breaks_off_at_one_end_has_no_end_at_the_other() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy = Proxy::before(listener.local_addr().unwrap().port());

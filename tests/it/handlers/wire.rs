@@ -92,3 +92,20 @@ fn requests_that_come_all_at_once_are_all_answered() {
         assert_eq!(answers.matches("Method::Get /request\n").count(), REQUESTS, "{name}");
     }
 }
+
+#[test]
+fn a_body_that_is_none_is_the_clients_mistake_whatever_its_guest_makes_of_it() {
+    for name in BOTH {
+        let server = Server::ready(["--no-build".into(), guest(name)]);
+        for body in ["zz\r\nhello\r\n0\r\n\r\n", "5\r\nhello!\r\n0\r\n\r\n"] {
+            let mut stream = server.connect();
+            let head = "host: 127.0.0.1\r\ntransfer-encoding: chunked";
+            write!(stream, "POST /whole HTTP/1.1\r\n{head}\r\n\r\n{body}").unwrap();
+            let mut answer = String::new();
+            // What follows on the connection has no beginning.
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("broke off"), "{name}: {answer}");
+        }
+        assert!(server.get("/request").starts_with("HTTP/1.1 200 "), "{name}");
+    }
+}

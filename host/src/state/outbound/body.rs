@@ -2,6 +2,7 @@
 //!
 //! A connection is given back when an answer was read to its end, and closed when it was broken off.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -35,6 +36,8 @@ use super::{Outbound, http::explain};
 pub(super) struct HeardOut {
     /// `None` once it has ended.
     body: Option<WasiBody>,
+    /// What was taken of it before it was sent.
+    first: Option<Result<Frame<Bytes>, Error>>,
     /// Bytes still to come, where the head says how many.
     left: Option<u64>,
     /// The last piece of them.
@@ -46,7 +49,14 @@ pub(super) struct HeardOut {
 impl HeardOut {
     /// `length` is what the head says of it. `let_go` is cancelled when the connection has taken all of the body that it wants.
     pub(super) fn new(body: WasiBody, length: Option<u64>, unheard: Weak<Unheard>, let_go: CancellationToken) -> Self {
-        Self { body: Some(body), left: length, held: None, unheard, _let_go: let_go.drop_guard() }
+        Self { body: Some(body), first: None, left: length, held: None, unheard, _let_go: let_go.drop_guard() }
+    }
+
+    /// Waits until it is known whether there is anything in it.
+    pub(super) async fn begun(&mut self) {
+        if self.first.is_none() {
+            self.first = poll_fn(|context| Pin::new(&mut *self).poll_frame(context)).await;
+        }
     }
 
     /// Counts a piece, and holds it back if the server would take it for the last.
@@ -87,6 +97,9 @@ impl Body for HeardOut {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(first));
+        }
         loop {
             let Some(body) = &mut self.body else { return Poll::Ready(None) };
             let frame = ready!(Pin::new(body).poll_frame(context));
@@ -113,11 +126,12 @@ impl Body for HeardOut {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.held.is_none() && self.body.as_ref().is_none_or(Body::is_end_stream)
+        self.first.is_none() && self.held.is_none() && self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
         match (&self.body, self.left) {
+            _ if self.first.is_some() => SizeHint::default(),
             (None, _) => SizeHint::with_exact(0),
             (Some(_), Some(left)) => {
                 SizeHint::with_exact(left + self.held.as_ref().map_or(0, |held| held.len() as u64))

@@ -31,6 +31,9 @@ const MAX_CONNECT: Duration = Duration::from_secs(60);
 const MAX_FIRST_BYTE: Duration = Duration::from_secs(600);
 const MAX_BETWEEN_BYTES: Duration = Duration::from_secs(300);
 
+/// How long a request of a kind that seldom has any content is held back till there is some, or none.
+const MAX_SILENCE: Duration = Duration::from_millis(100);
+
 /// The largest piece of a body that is taken from a guest at once, requests and answers alike. Up to three of them wait for
 /// a reader who is slow; larger ones go through no faster.
 const MAX_PIECE_BYTES: usize = 64 << 10;
@@ -69,7 +72,7 @@ impl WasiHttpHooks for HttpReach {
         let unheard = Arc::downgrade(self.unheard.get_or_insert_default());
         let let_go = CancellationToken::new();
         let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let request = request.map(|body| WasiBody::new(HeardOut::new(body, length, unheard, let_go.clone())));
+        let request = request.map(|body| HeardOut::new(body, length, unheard, let_go.clone()));
         Box::new(async move { send(&reach, request, let_go, options.unwrap_or_default()).await })
     }
 
@@ -84,7 +87,7 @@ impl WasiHttpHooks for HttpReach {
 
 async fn send(
     reach: &Reach,
-    mut request: Request<WasiBody>,
+    mut request: Request<HeardOut>,
     let_go: CancellationToken,
     options: RequestOptions,
 ) -> Sent {
@@ -114,6 +117,11 @@ async fn send(
     let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     *request.uri_mut() = Uri::from(path);
     let first_byte = at_most(options.first_byte_timeout, MAX_FIRST_BYTE);
+    if is_seldom_with_content(&request) {
+        // One that waits for its answer before it says anything is sent as it is.
+        let _ = timeout(MAX_SILENCE, request.body_mut().begun()).await;
+    }
+    let mut request = request.map(WasiBody::new);
     let mut link =
         reach.outbound.pool.take(&target, |address| reach.outbound.admits(grant, address, target.port)).await;
     let (link, answer) = loop {
@@ -140,6 +148,13 @@ async fn send(
         Ok(())
     };
     Ok((answer.map(|incoming| AnswerBody::new(incoming, limit, exchange).boxed_unsync()), Box::new(done)))
+}
+
+/// Whether a request is of a kind that servers expect no content of: what is not known to be empty is sent in chunks, and some
+/// refuse those. Hyper itself knows of `GET` and `HEAD`.
+fn is_seldom_with_content(request: &Request<HeardOut>) -> bool {
+    let is_seldom = matches!(*request.method(), Method::OPTIONS | Method::TRACE | Method::DELETE);
+    is_seldom && !request.body().is_end_stream() && !request.headers().contains_key(CONTENT_LENGTH)
 }
 
 /// A request that can be sent once more, for it has no body, and twice does what once does.
