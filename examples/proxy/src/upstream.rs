@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, StreamBody};
 use wasip3::http::client;
 use wasip3::http::types::{ErrorCode, Fields, Request as Outgoing};
 use wasip3::http_compat::{BodyWriter, http_from_wasi_response};
-use wasmhost_guest::http::header::{CONTENT_LENGTH, HeaderMap};
+use wasmhost_guest::http::header::HeaderMap;
 use wasmhost_guest::http::request;
 use wasmhost_guest::http::uri::{Authority, PathAndQuery, Uri};
 use wasmhost_guest::prelude::*;
@@ -31,13 +31,9 @@ const OF_A_CONNECTION: [&str; 9] = [
 
 /// Passes a request on, and makes a response of the answer.
 pub(crate) async fn ask(target: &Uri, request: Request) -> Result<Response, ErrorCode> {
-    let (mut head, body) = request.into_parts();
-    let has_body = !head.method.is_safe();
-    if !has_body {
-        head.headers.remove(CONTENT_LENGTH);
-    }
+    let (head, body) = request.into_parts();
     let (writer, pieces, ending) = BodyWriter::new();
-    let (outgoing, _) = Outgoing::new(fields(head.headers.clone())?, has_body.then_some(pieces), ending, None);
+    let (outgoing, _) = Outgoing::new(fields(head.headers.clone())?, Some(pieces), ending, None);
     address(&outgoing, &head, target).map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
 
     let mut sending = send(body, writer).boxed_local().fuse();

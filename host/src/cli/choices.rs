@@ -85,7 +85,8 @@ impl<'a> Choices<'a> {
     }
 
     fn nothing_in(&self, what: &str) -> Error {
-        let served = self.source().map(|source| format!("; `wasmhost serve {source}` lets a web handler answer"));
+        let served =
+            self.source().map(|source| format!("; `wasmhost serve {source}` lets a web handler answer, if it has one"));
         Error::bad_request(format!("{what} has no method that could be called{}", served.unwrap_or_default()))
     }
 
@@ -205,7 +206,10 @@ mod tests {
         };
         for path in [None, Some("web")] {
             let nothing = of_source(path);
-            assert!(nothing.ends_with("be called; `wasmhost serve dir` lets a web handler answer"), "{nothing}");
+            assert!(
+                nothing.ends_with("be called; `wasmhost serve dir` lets a web handler answer, if it has one"),
+                "{nothing}"
+            );
         }
     }
 }

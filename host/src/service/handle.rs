@@ -25,6 +25,7 @@ use http::header::CONTENT_LENGTH;
 use http::response::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body as _;
+use http_body_util::BodyExt as _;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Level, Span};
@@ -69,8 +70,8 @@ struct Asked {
 /// A guest at its request; dropped, it takes its instance with it. What came of it, or the request if it had not begun.
 type Run = Pin<Box<dyn Future<Output = std::result::Result<Ended, Box<Asked>>> + Send>>;
 
-/// What came of a request, and the instance, where it may still be needed.
-type Ended = (Result<()>, Option<Kept>);
+/// What a guest came to, the clock of its request unless that has gone with it, and the instance, where it may still be needed.
+type Ended = (Result<()>, Option<Timed<Arc<ClassMetrics>>>, Option<Kept>);
 
 /// An instance whose guest has ended well, and whose work may go on. Dropped in this order.
 struct Kept {
@@ -156,9 +157,8 @@ impl Class {
                 Ok(()) => drop(ended.send(())),
                 Err(_) => drop(ended),
             }
-            timed.ended(outcome.as_ref().err().map(Error::kind));
             let lease = lease.filter(|_| may_pass_on && outcome.is_ok());
-            Ok((outcome, lease.map(|lease| Kept { _lease: lease, _working: working })))
+            Ok((outcome, Some(timed), lease.map(|lease| Kept { _lease: lease, _working: working })))
         };
         let mut run: Run = Box::pin(running.instrument(span.clone()));
         let mut answer: Option<Result<Begun>> = None;
@@ -179,18 +179,20 @@ impl Class {
                     Some(Err(_)) => return Poll::Ready(None),
                     None => {}
                 }
-                if upload_broke.load(Ordering::Relaxed) {
-                    return Poll::Ready(Some(Ok((Err(Error::bad_request("the request broke off")), None))));
+                if answer.is_some() {
+                    return Poll::Pending;
                 }
-                match answer {
-                    Some(_) => return Poll::Pending,
-                    None if headed.is_terminated() => return Poll::Pending,
-                    None => match Pin::new(&mut headed).poll(context) {
-                        Poll::Ready(Ok(head)) => answer = Some(self.begun(head, instance)),
-                        // It gave its answer up, and goes on: what comes of it is its end.
-                        Poll::Ready(Err(_)) | Poll::Pending => return Poll::Pending,
-                    },
+                if !headed.is_terminated()
+                    && let Poll::Ready(Ok(head)) = Pin::new(&mut headed).poll(context)
+                {
+                    answer = Some(begun(head));
+                    continue;
                 }
+                // It may have given its answer up, and goes on: what comes of it is its end.
+                return match upload_broke.load(Ordering::Relaxed) {
+                    true => Poll::Ready(Some(Ok((Err(Error::bad_request("the request broke off")), None, None)))),
+                    false => Poll::Pending,
+                };
             }
         });
         let ended = match ended.await {
@@ -199,25 +201,28 @@ impl Class {
             Some(Err(asked)) => return Err(asked),
         };
         // The guest may have given it at its very end.
-        let answer = answer.or_else(|| headed.try_recv().ok().map(|head| self.begun(head, instance)));
+        let answer = answer.or_else(|| headed.try_recv().ok().map(begun));
         let answer = answer.unwrap_or_else(|| Err(returned("`handle` returned without an answer")));
-        let outcome = match ended {
-            Some((outcome, kept)) => outcome.and(answer).and_then(|mut answer| match answer.is_passed_on() {
-                true if answer.is_head_alone() => Err(unfinished()),
-                true => {
-                    let (gone, client) = Gone::new();
-                    let (lender, loan) = loan();
-                    if let Some(kept) = kept {
-                        self.inner.host.inner.drain.drivers().spawn(wait_with(kept, lender, gone, self.stop()));
+        let (outcome, timed) = match ended {
+            Some((outcome, timed, kept)) => {
+                let outcome = outcome.and(answer).and_then(|mut answer| match answer.is_passed_on() {
+                    true if answer.is_head_alone() => Err(unfinished()),
+                    true => {
+                        let (gone, client) = Gone::new();
+                        let (lender, loan) = loan();
+                        if let Some(kept) = kept {
+                            self.inner.host.inner.drain.drivers().spawn(wait_with(kept, lender, gone, self.stop()));
+                        }
+                        Ok(self.streamed(answer, end, (client, loan)).0)
                     }
-                    Ok(self.streamed(answer, end, (client, loan)).0)
-                }
-                false => whole(answer),
-            }),
+                    false => whole(answer, is_head),
+                });
+                (outcome, timed)
+            }
             None => {
                 let answer = answer.and_then(|answer| match answer.body.failure() {
-                    Some(error) => Err(broken(error)),
-                    None => Ok(answer),
+                    Some(error) if !is_head => Err(broken(error)),
+                    _ => Ok(answer),
                 });
                 let (gone, client) = Gone::new();
                 let (lender, loan) = loan();
@@ -225,10 +230,26 @@ impl Class {
                 let (answer, body) =
                     answer.map_or_else(|error| (Err(error), None), |(answer, body)| (Ok(answer), body));
                 self.go_on(run, body, (gone, lender), instance);
-                answer
+                (answer, None)
             }
         };
-        Ok(Handled { instance, outcome: outcome.and_then(|response| checked(response, is_head)) })
+        let outcome = outcome.and_then(|response| checked(response, is_head));
+        if let Some(timed) = timed {
+            timed.ended(outcome.as_ref().err().map(Error::kind));
+        }
+        let outcome = outcome.map(|response| if is_head { self.unsent(response) } else { response });
+        Ok(Handled { instance, outcome })
+    }
+
+    /// The answer to a request that asks for its head alone. Its guest does not know, and has a moment to write the rest.
+    fn unsent(&self, response: Response<GuestBody>) -> Response<GuestBody> {
+        let (head, mut body) = response.into_parts();
+        let bytes = length(&head.headers).or_else(|| body.size_hint().exact());
+        if !body.is_end_stream() {
+            let read = async move { while let Some(Ok(_)) = body.frame().await {} };
+            self.inner.host.inner.drain.drivers().spawn(tokio::time::timeout(FAREWELL, read));
+        }
+        Response::from_parts(head, GuestBody::Unsent(bytes))
     }
 
     async fn lease_for_request(&self, parameters: &mut [Value]) -> Result<(Working, Lease<ClassKeeper>)> {
@@ -237,17 +258,6 @@ impl Class {
         let parameters = &*parameters;
         // A connection waits for nothing else meanwhile, so a start may run here.
         Ok((working, self.inner.pools.acquire_here(&key, || Arc::from(parameters)).await?))
-    }
-
-    /// The answer, if there is one. What a guest says of why there is none is for its owner, and its code for whoever asked.
-    fn begun(&self, head: Head, instance: Option<InstanceId>) -> Result<Begun> {
-        let Answered { response, marks_end } = head.map_err(|declined| {
-            let (app, class, instance) = (self.app_name(), self.name(), instance.map(InstanceId::get));
-            tracing::warn!(app, class, instance, code = %declined.details, "a guest gave an error code for an answer");
-            returned(format!("`handle` returned the error code `{}`", declined.code))
-        })?;
-        let (head, body) = response.into_parts();
-        Ok(Begun { head, body: Gathered::new(body), marks_end })
     }
 
     /// The answer of a guest that goes on, and its body, if there is more of it to come. `end` is told when it returns,
@@ -289,9 +299,18 @@ impl Class {
                 ended = &mut run => ended,
                 () = gone.wait() => match tokio::time::timeout(FAREWELL, run).await {
                     Ok(ended) => ended,
-                    Err(_) => Ok((Err(Error::new(ErrorKind::TimedOut, "`handle` went on after its client had gone")), None)),
+                    Err(_) => {
+                        let error = Error::new(ErrorKind::TimedOut, "`handle` went on after its client had gone");
+                        Ok((Err(error), None, None))
+                    }
                 },
             };
+            let ended = ended.map(|(outcome, timed, kept)| {
+                if let Some(timed) = timed {
+                    timed.ended(outcome.as_ref().err().map(Error::kind));
+                }
+                (outcome, kept)
+            });
             match ended {
                 Ok((Err(error), _)) => {
                     let (app, class) = (class.app_name(), class.name());
@@ -357,9 +376,19 @@ fn unfinished() -> Error {
     returned("`handle` returned without finishing the body of its answer")
 }
 
+/// The answer, if there is one. What a guest says of why there is none is for its owner, and its code for whoever asked.
+fn begun(head: Head) -> Result<Begun> {
+    let Answered { response, marks_end } = head.map_err(|declined| {
+        let code = returned(format!("`handle` returned the error code `{}`", declined.code));
+        code.with_stderr(Some(declined.details))
+    })?;
+    let (head, body) = response.into_parts();
+    Ok(Begun { head, body: Gathered::new(body), marks_end })
+}
+
 /// The answer of a guest that has ended.
-fn whole(Begun { head, body, marks_end }: Begun) -> Result<Response<GuestBody>> {
-    let body = GuestBody::ended(body, marks_end)?;
+fn whole(Begun { head, body, marks_end }: Begun, is_head: bool) -> Result<Response<GuestBody>> {
+    let body = GuestBody::ended(body, marks_end, is_head)?;
     Ok(Response::from_parts(head, body))
 }
 

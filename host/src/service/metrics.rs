@@ -160,9 +160,11 @@ impl<M: Deref<Target = ClassMetrics>> Timed<M> {
         self.began.elapsed()
     }
 
-    /// Notes that the call has an instance now, and whether it had to wait for it: most do not, and need no clock for it.
+    /// Notes that the call has an instance now, and whether it had to wait for it: most do not, and need no clock for it. One
+    /// that is told again had an instance that went.
     pub(crate) fn leased(&mut self, has_waited: bool) {
-        self.waited = Some(if has_waited { self.elapsed() } else { Duration::ZERO });
+        let waits = has_waited || self.waited.is_some();
+        self.waited = Some(if waits { self.elapsed() } else { Duration::ZERO });
     }
 
     /// Counts the call.

@@ -45,7 +45,7 @@ where
     let mut response = match outcome {
         Ok(response) => response.map(Body::of_guest),
         Err(error) => {
-            request::log(entry, "handle", (instance, head), &error);
+            request::log(entry, None, (instance, head), &error);
             let problem = match broke.load(Ordering::Relaxed) {
                 // Whatever the guest made of it.
                 true => Problem::from(Error::bad_request("the request broke off")).closing(),

@@ -122,7 +122,7 @@ where
     let mut response = match outcome {
         Ok(value) => respond::value(value, shape, prefers_json),
         Err(error) => {
-            log(entry, method.name(), (instance, head), &error);
+            log(entry, Some(method.name()), (instance, head), &error);
             Problem::from(error).into_response()
         }
     };
@@ -228,12 +228,14 @@ pub(super) fn malformed(what: &str) -> Problem {
     Error::bad_request(format!("the {what} is not percent-encoded UTF-8")).into()
 }
 
-/// Tells the log what is not for the client: where the guest trapped, and what it said before.
-pub(super) fn log(entry: &Entry, method: &str, (instance, head): (Option<InstanceId>, &Parts), error: &Error) {
+/// Tells the log what is not for the client: where the guest trapped, and what it said before. An error that a `method` returns
+/// is an answer; one of a handler, which has none, is the want of it.
+pub(super) fn log(entry: &Entry, method: Option<&str>, (instance, head): (Option<InstanceId>, &Parts), error: &Error) {
     let (app, class) = (entry.class.app_name(), entry.class.name());
     let instance = instance.map(InstanceId::get);
     let (verb, path) = (&head.method, head.uri.path());
-    let is_expected = error.kind() == ErrorKind::ReturnedError;
+    let is_expected = method.is_some() && error.kind() == ErrorKind::ReturnedError;
+    let method = method.unwrap_or("handle");
     match error.fault() {
         Fault::Host => tracing::error!(app, class, method, instance, %verb, path, %error, "a call failed"),
         Fault::Guest if !is_expected => {

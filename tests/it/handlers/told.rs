@@ -25,6 +25,22 @@ async fn what_a_guest_says_in_an_error_code_is_logged_and_not_told() {
     }
 }
 
+#[tokio::test]
+async fn an_answer_that_is_none_is_logged_and_counted_as_an_error() {
+    for guest in BOTH {
+        let log = Log::default();
+        let _default = tracing::subscriber::set_default(log.subscriber());
+        let (host, _app, front) = serve(guest, "").await;
+        assert_eq!(get(&front, "/status/103").await.status, 500, "{guest}");
+        let text = log.text();
+        let line = text.lines().find(|line| line.contains("answered with the status 103")).expect(&text);
+        assert!(line.contains("WARN") && line.contains("verb=GET") && line.contains("path=\"/status/103\""), "{line}");
+        let metrics = host.host.metrics();
+        let counted = |line: &str| line.contains("outcome=\"returned-error\"") && line.ends_with(" 1");
+        assert!(metrics.lines().any(counted), "{guest}: {metrics}");
+    }
+}
+
 /// The spans that were made, with those that they are in, innermost first.
 #[derive(Clone, Debug, Default)]
 struct Spans(Arc<Mutex<Vec<Vec<&'static str>>>>);

@@ -29,6 +29,8 @@ pub(crate) enum GuestBody {
     Pieces(VecDeque<Frame<Bytes>>),
     /// Of a guest that goes on.
     Streamed(Box<Streamed>),
+    /// One that nobody gets, of this many bytes if that was said.
+    Unsent(Option<u64>),
 }
 
 /// A body whose guest goes on.
@@ -90,8 +92,9 @@ impl GuestBody {
     ///
     /// # Errors
     ///
-    /// `returned-error` if it was not finished, or came to a bad end.
-    pub(super) fn ended(mut body: Gathered, marks_end: bool) -> Result<Self, Error> {
+    /// `returned-error` if it was not finished, or came to a bad end. For a head alone (`is_head`) it may be of another length
+    /// than it was said to be.
+    pub(super) fn ended(mut body: Gathered, marks_end: bool, is_head: bool) -> Result<Self, Error> {
         let mut context = Context::from_waker(Waker::noop());
         let mut pieces = VecDeque::new();
         let mut is_finished = !marks_end || body.is_end_stream();
@@ -109,6 +112,10 @@ impl GuestBody {
                     }
                 },
                 Poll::Ready(None) => break,
+                Poll::Ready(Some(Err(_))) if is_head => {
+                    is_finished = true;
+                    break;
+                }
                 Poll::Ready(Some(Err(error))) => return Err(broken(&error)),
                 Poll::Pending => return Err(unfinished()),
             }
@@ -275,6 +282,7 @@ impl Body for GuestBody {
             Self::Whole(data) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(data))))),
             Self::Pieces(pieces) => Poll::Ready(pieces.pop_front().map(Ok)),
             Self::Streamed(streamed) => streamed.poll(context),
+            Self::Unsent(_) => Poll::Ready(None),
         }
     }
 
@@ -283,6 +291,8 @@ impl Body for GuestBody {
             Self::Whole(data) => data.is_empty(),
             Self::Pieces(pieces) => pieces.is_empty(),
             Self::Streamed(streamed) => streamed.is_over && streamed.trailers.is_none(),
+            // Its head is that of an answer which has one.
+            Self::Unsent(_) => false,
         }
     }
 
@@ -293,6 +303,7 @@ impl Body for GuestBody {
             Self::Streamed(streamed) => streamed.left.map_or_else(SizeHint::default, |left| {
                 SizeHint::with_exact(left + streamed.held.as_ref().map_or(0, |held| held.len() as u64))
             }),
+            Self::Unsent(bytes) => bytes.map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }

@@ -176,7 +176,14 @@ impl Body for Gathered {
             return Poll::Ready(Some(Ok(piece)));
         }
         match &mut self.rest {
-            Rest::Open(body) => Pin::new(body).poll_frame(context),
+            Rest::Open(body) => {
+                let polled = Pin::new(body).poll_frame(context);
+                if let Poll::Ready(None | Some(Err(_))) = polled {
+                    // Not every body can be asked again.
+                    self.rest = Rest::Ended(None);
+                }
+                polled
+            }
             Rest::Ended(error) => Poll::Ready(error.take().map(Err)),
         }
     }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body::Body as _;
@@ -105,6 +105,13 @@ async fn send(
         reach.refuse(target.to_string(), Refusal::Unlisted);
         return Err(Error::HttpRequestDenied);
     };
+    if is_seldom_with_content(&request) {
+        let _ = timeout(MAX_SILENCE, request.body_mut().begun()).await;
+        if !request.body().is_end_stream() {
+            // Hyper would let go of what a `GET` has.
+            request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+    }
     let at_most = |asked: Option<Duration>, most: Duration| asked.map_or(most, |asked| asked.min(most));
     let connect_by = Instant::now() + at_most(options.connect_timeout, MAX_CONNECT);
     // In the order in which they were asked for. A guest that keeps all answers and waits for one more is told so in the end.
@@ -117,10 +124,6 @@ async fn send(
     let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     *request.uri_mut() = Uri::from(path);
     let first_byte = at_most(options.first_byte_timeout, MAX_FIRST_BYTE);
-    if is_seldom_with_content(&request) {
-        // One that waits for its answer before it says anything is sent as it is.
-        let _ = timeout(MAX_SILENCE, request.body_mut().begun()).await;
-    }
     let mut request = request.map(WasiBody::new);
     let mut link =
         reach.outbound.pool.take(&target, |address| reach.outbound.admits(grant, address, target.port)).await;
@@ -150,10 +153,11 @@ async fn send(
     Ok((answer.map(|incoming| AnswerBody::new(incoming, limit, exchange).boxed_unsync()), Box::new(done)))
 }
 
-/// Whether a request is of a kind that servers expect no content of: what is not known to be empty is sent in chunks, and some
-/// refuse those. Hyper itself knows of `GET` and `HEAD`.
+/// Whether a request may have content, of a kind that servers expect none of: what is not known to be empty goes in chunks, and
+/// some refuse those.
 fn is_seldom_with_content(request: &Request<HeardOut>) -> bool {
-    let is_seldom = matches!(*request.method(), Method::OPTIONS | Method::TRACE | Method::DELETE);
+    let is_seldom =
+        matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::DELETE);
     is_seldom && !request.body().is_end_stream() && !request.headers().contains_key(CONTENT_LENGTH)
 }
 

@@ -27,11 +27,11 @@ pub(super) struct Heads {
     has_returns: AtomicBool,
     /// Whether the last request is one whose length was not said beforehand.
     is_chunked: AtomicBool,
-    /// Whether the last request has no body.
-    is_bodyless: AtomicBool,
     /// Whether a request has begun after which hyper does not look for the next head yet, and whether its answer has.
     is_asked: AtomicBool,
     is_answered: AtomicBool,
+    /// Whether its answer has come since hyper last began to look at what there is to do.
+    is_just_answered: AtomicBool,
     /// Whether hyper waits for bytes, and so for the end of them.
     is_reading: AtomicBool,
     /// Whether the last answer may end with the connection, as those of unknown length do in HTTP/1.0.
@@ -44,6 +44,7 @@ impl Heads {
     /// Says that hyper looks at what there is to do.
     pub(super) fn looks(&self) {
         self.is_reading.store(false, Ordering::Relaxed);
+        self.is_just_answered.store(false, Ordering::Relaxed);
     }
 
     /// Says that hyper wants more bytes. In the middle of a request it does when it has used those it has.
@@ -91,7 +92,6 @@ impl Heads {
         let head = u64::try_from(head).unwrap_or(u64::MAX);
         let length = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
         self.is_chunked.store(length.is_none(), Ordering::Relaxed);
-        self.is_bodyless.store(body.is_end_stream(), Ordering::Relaxed);
         self.whole_bytes.store(begin.saturating_add(head).saturating_add(length.unwrap_or(0)), Ordering::Relaxed);
     }
 
@@ -110,6 +110,7 @@ impl Heads {
     /// Says that there is an answer, of which there may be no more than the head yet.
     pub(super) fn answered(&self) {
         self.is_answered.store(true, Ordering::Relaxed);
+        self.is_just_answered.store(true, Ordering::Relaxed);
     }
 
     /// Whether there is a request that was begun and is not over.
@@ -117,11 +118,11 @@ impl Heads {
         self.is_asked.load(Ordering::Relaxed)
     }
 
-    /// Whether a request is under way, and hyper would not notice that its client goes: it is not reading. Once there is an
-    /// answer to one without a body, it reads soon.
+    /// Whether a request is under way, and hyper would not notice that its client goes: it is not reading. An answer that has
+    /// just come it sends first, and with most that is all.
     pub(super) fn is_unread(&self) -> bool {
-        let reads_soon = || self.is_bodyless.load(Ordering::Relaxed) && self.is_answered.load(Ordering::Relaxed);
-        self.is_asked() && !self.is_reading.load(Ordering::Relaxed) && !reads_soon()
+        let sends = || self.is_just_answered.load(Ordering::Relaxed);
+        self.is_asked() && !self.is_reading.load(Ordering::Relaxed) && !sends()
     }
 
     /// Whether a request that has no answer yet lacks bytes for sure, if none come but those that wait to be read. `ends` says
@@ -243,17 +244,17 @@ mod tests {
         assert!(!heads.is_unread());
         heads.looks();
         assert!(heads.is_unread());
-        heads.answered();
-        assert!(heads.is_unread(), "its body may lie there for long");
     }
 
     #[test]
-    fn nobody_is_watched_for_the_sake_of_an_answer_to_a_request_that_was_read() {
+    fn nobody_is_watched_while_an_answer_is_sent_that_has_just_come() {
         let heads = Heads::default();
         heads.read(Some(HEAD));
         heads.asked(&request(Empty::<Bytes>::new()));
         assert!(heads.is_unread(), "what came with it may keep hyper from reading");
         heads.answered();
         assert!(!heads.is_unread());
+        heads.looks();
+        assert!(heads.is_unread(), "there is more of it, and what came with its request still lies there");
     }
 }

@@ -32,6 +32,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Component {
             ["empty", status, how] => empty(out, status, how),
             ["large", bytes] => large(out, bytes.parse().expect("a number of bytes")),
             ["whole"] => answer(out, 200, &read(request).0),
+            ["judge"] => judge(request, out),
             ["status", code] => answer(out, code.parse().expect("a status"), b""),
             ["trailers"] => trailers(request, out),
             ["early"] => early(request, out),
@@ -96,6 +97,13 @@ fn read(request: IncomingRequest) -> (Vec<u8>, Option<Fields>) {
     trailers.subscribe().block();
     let trailers = trailers.get().expect("it is ready").expect("the first time").expect("the client sends");
     (bytes, trailers)
+}
+
+/// Answers also what breaks off.
+fn judge(request: IncomingRequest, out: ResponseOutparam) {
+    let body = request.consume().expect("the first time");
+    let is_whole = body.stream().expect("the first stream").read_to_end(&mut Vec::new()).is_ok();
+    answer(out, if is_whole { 200 } else { 422 }, b"judged");
 }
 
 fn echo(request: IncomingRequest, out: ResponseOutparam) {
