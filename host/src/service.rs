@@ -55,7 +55,7 @@ pub(crate) use child::carry_out;
 pub use class::{Argument, Class, Method};
 pub use entrypoint::{Command, Main};
 #[cfg(feature = "http")]
-pub(crate) use handle::{GuestBody, Handled};
+pub(crate) use handle::{GuestBody, HANDLE, Handled, broken_off};
 pub use inspect::{
     ArgumentReport, CapturedReport, ClassReport, ComponentReport, EntrypointReport, FunctionReport, ImportReport,
     Inspection, NearMissReport, SnapshotReport, TimingsReport, UncallableReport,

@@ -256,7 +256,9 @@ async fn answers_that_are_none_are_told_as_errors() {
             );
         }
         let reply = get(&front, "/longer").await;
-        assert!(reply.status == 500 || !reply.is_whole, "{guest} {settings}: {reply:?}");
+        let is_told = reply.status == 500 && reply.body.contains("the body of the answer of `handle` ");
+        // One of several may have its head sent before its body is known.
+        assert!(is_told || settings.contains("concurrency") && !reply.is_whole, "{guest} {settings}: {reply:?}");
         assert_eq!(get(&front, "/whole").await.ok(), "", "{guest} {settings}");
     }
 }

@@ -335,7 +335,7 @@ async fn another_list_is_another_snapshot() {
 #[tokio::test]
 async fn a_class_without_tcp_is_told_so() {
     let log = Log::default();
-    let _default = tracing::subscriber::set_default(log.subscriber());
+    let _listening = log.listen();
     let host = TestHost::new();
     for (guest, method) in [("outbound", "connect"), ("outbound-async", "exchange")] {
         let (_app, bound) = listed(&host, guest, &["https://api.example.com"], "").await;
@@ -353,7 +353,7 @@ async fn a_class_without_tcp_is_told_so() {
 #[tokio::test]
 async fn whoever_runs_a_class_is_told_what_it_was_refused_once() {
     let log = Log::default();
-    let _default = tracing::subscriber::set_default(log.subscriber());
+    let _listening = log.listen();
     let host = TestHost::new();
     let (_app, bound) = listed(&host, "outbound", &["tcp://db.internal:5432"], "").await;
     for _ in 0..3 {

@@ -14,6 +14,8 @@ use tracing_subscriber::registry::LookupSpan;
 use wasmhost::{App, Bound, Class, ErrorKind, InstanceId, PoolReport};
 use wasmhost_tests::TestHost;
 
+use crate::log::listen;
+
 async fn probe(host: &TestHost, guest: &str, settings: &str) -> (App, Class) {
     let app = host.app(guest, &format!("[class.probe]\n{settings}")).await.unwrap();
     let class = app.class("probe").unwrap();
@@ -368,7 +370,7 @@ impl Visit for Number<'_> {
 #[tokio::test]
 async fn starts_exits_and_shared_instances_have_spans_of_their_own() {
     let spans = Spans::default();
-    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(spans.clone()));
+    let _listening = listen(tracing_subscriber::registry().with(spans.clone()));
     let host = TestHost::new();
     let (_app, class) = probe(&host, "hooks-async", "concurrency = 8").await;
     let bound = class.bind(&("",)).unwrap();

@@ -47,10 +47,11 @@ pub(crate) use body::GuestBody;
 use gathered::{Gathered, Watched};
 use loan::{Lender, Loan, loan};
 
-/// How a handler is named in spans, as a method is.
-const HANDLE: &str = "handle";
+/// How a handler is named in spans and in the log, as a method is.
+pub(crate) const HANDLE: &str = "handle";
 
-/// How long a guest may go on whose client has gone, so that its instance stays warm.
+/// How long a guest may go on whose client has gone, so that its instance stays warm; and how long it is read by nobody but the
+/// host, where its client has asked for the head alone.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What came of a request, and of which instance.
@@ -172,15 +173,10 @@ impl Class {
                         if begun.body.gather(context) {
                             continue;
                         }
-                        if !begun.is_held() {
-                            return Poll::Ready(None);
-                        }
+                        return if begun.is_held() { Poll::Pending } else { Poll::Ready(None) };
                     }
                     Some(Err(_)) => return Poll::Ready(None),
                     None => {}
-                }
-                if answer.is_some() {
-                    return Poll::Pending;
                 }
                 if !headed.is_terminated()
                     && let Poll::Ready(Ok(head)) = Pin::new(&mut headed).poll(context)
@@ -190,7 +186,7 @@ impl Class {
                 }
                 // It may have given its answer up, and goes on: what comes of it is its end.
                 return match upload_broke.load(Ordering::Relaxed) {
-                    true => Poll::Ready(Some(Ok((Err(Error::bad_request("the request broke off")), None, None)))),
+                    true => Poll::Ready(Some(Ok((Err(broken_off()), None, None)))),
                     false => Poll::Pending,
                 };
             }
@@ -205,33 +201,9 @@ impl Class {
         let answer = answer.unwrap_or_else(|| Err(returned("`handle` returned without an answer")));
         let (outcome, timed) = match ended {
             Some((outcome, timed, kept)) => {
-                let outcome = outcome.and(answer).and_then(|mut answer| match answer.is_passed_on() {
-                    true if answer.is_head_alone() => Err(unfinished()),
-                    true => {
-                        let (gone, client) = Gone::new();
-                        let (lender, loan) = loan();
-                        if let Some(kept) = kept {
-                            self.inner.host.inner.drain.drivers().spawn(wait_with(kept, lender, gone, self.stop()));
-                        }
-                        Ok(self.streamed(answer, end, (client, loan)).0)
-                    }
-                    false => whole(answer, is_head),
-                });
-                (outcome, timed)
+                (outcome.and(answer).and_then(|answer| self.of_ended(answer, kept, end, is_head)), timed)
             }
-            None => {
-                let answer = answer.and_then(|answer| match answer.body.failure() {
-                    Some(error) if !is_head => Err(broken(error)),
-                    _ => Ok(answer),
-                });
-                let (gone, client) = Gone::new();
-                let (lender, loan) = loan();
-                let answer = answer.map(|answer| self.streamed(answer, end, (client, loan)));
-                let (answer, body) =
-                    answer.map_or_else(|error| (Err(error), None), |(answer, body)| (Ok(answer), body));
-                self.go_on(run, body, (gone, lender), instance);
-                (answer, None)
-            }
+            None => (self.of_running(answer, run, end, (instance, is_head)), None),
         };
         let outcome = outcome.and_then(|response| checked(response, is_head));
         if let Some(timed) = timed {
@@ -241,11 +213,55 @@ impl Class {
         Ok(Handled { instance, outcome })
     }
 
+    /// The answer of a guest that has ended.
+    fn of_ended(
+        &self,
+        mut answer: Begun,
+        kept: Option<Kept>,
+        end: oneshot::Receiver<()>,
+        is_head: bool,
+    ) -> Result<Response<GuestBody>> {
+        if !answer.is_passed_on() {
+            return whole(answer, is_head);
+        }
+        if answer.is_head_alone() {
+            return Err(unfinished());
+        }
+        let (gone, client) = Gone::new();
+        let (lender, loan) = loan();
+        if let Some(kept) = kept {
+            self.inner.host.inner.drain.drivers().spawn(wait_with(kept, lender, gone, self.stop()));
+        }
+        Ok(self.streamed(answer, end, (client, loan)).0)
+    }
+
+    /// The answer of a guest that goes on, which it does whether there is one or not.
+    fn of_running(
+        &self,
+        answer: Result<Begun>,
+        run: Run,
+        end: oneshot::Receiver<()>,
+        (instance, is_head): (Option<InstanceId>, bool),
+    ) -> Result<Response<GuestBody>> {
+        let answer = answer.and_then(|answer| match answer.body.failure() {
+            Some(error) if !is_head => Err(broken(error)),
+            _ => Ok(answer),
+        });
+        let (gone, client) = Gone::new();
+        let (lender, loan) = loan();
+        let (answer, body) = match answer.map(|answer| self.streamed(answer, end, (client, loan))) {
+            Ok((answer, body)) => (Ok(answer), body),
+            Err(error) => (Err(error), None),
+        };
+        self.go_on(run, body, (gone, lender), instance);
+        answer
+    }
+
     /// The answer to a request that asks for its head alone. Its guest does not know, and has a moment to write the rest.
     fn unsent(&self, response: Response<GuestBody>) -> Response<GuestBody> {
         let (head, mut body) = response.into_parts();
         let bytes = length(&head.headers).or_else(|| body.size_hint().exact());
-        if !body.is_end_stream() {
+        if matches!(body, GuestBody::Streamed(_)) {
             let read = async move { while let Some(Ok(_)) = body.frame().await {} };
             self.inner.host.inner.drain.drivers().spawn(tokio::time::timeout(FAREWELL, read));
         }
@@ -370,6 +386,11 @@ impl Begun {
 
 fn returned(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::ReturnedError, message)
+}
+
+/// What a client is told whose request breaks off, whatever its guest makes of that.
+pub(crate) fn broken_off() -> Error {
+    Error::bad_request("the request broke off")
 }
 
 fn unfinished() -> Error {

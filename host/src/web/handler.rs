@@ -17,7 +17,7 @@ use super::respond::{self, Problem};
 use super::table::Entry;
 use super::{decode, request};
 use crate::error::Error;
-use crate::service::Handled;
+use crate::service::{Handled, broken_off};
 use crate::values::Value;
 use crate::values::inputs::{Inputs, Place};
 use crate::values::{Signature, What};
@@ -47,8 +47,7 @@ where
         Err(error) => {
             request::log(entry, None, (instance, head), &error);
             let problem = match broke.load(Ordering::Relaxed) {
-                // Whatever the guest made of it.
-                true => Problem::from(Error::bad_request("the request broke off")).closing(),
+                true => Problem::from(broken_off()).closing(),
                 false => Problem::from(error),
             };
             problem.into_response()

@@ -13,7 +13,7 @@ use super::table::{Entry, Target, allow_header};
 use super::{Shared, authority, decode, handler, negotiate, pages};
 use crate::error::{Error, ErrorKind, Fault};
 use crate::manifest::HttpMethod;
-use crate::service::{Answer, InstanceId};
+use crate::service::{Answer, HANDLE, InstanceId};
 use crate::values::Value;
 use crate::values::inputs::Inputs;
 
@@ -235,7 +235,7 @@ pub(super) fn log(entry: &Entry, method: Option<&str>, (instance, head): (Option
     let instance = instance.map(InstanceId::get);
     let (verb, path) = (&head.method, head.uri.path());
     let is_expected = method.is_some() && error.kind() == ErrorKind::ReturnedError;
-    let method = method.unwrap_or("handle");
+    let method = method.unwrap_or(HANDLE);
     match error.fault() {
         Fault::Host => tracing::error!(app, class, method, instance, %verb, path, %error, "a call failed"),
         Fault::Guest if !is_expected => {

@@ -10,13 +10,13 @@ use tracing_subscriber::registry::LookupSpan;
 use wasmhost_tests::{Server, TestHost};
 
 use super::{BOTH, get, serve};
-use crate::log::Log;
+use crate::log::{Log, listen};
 
 #[tokio::test]
 async fn what_a_guest_says_in_an_error_code_is_logged_and_not_told() {
     for guest in BOTH {
         let log = Log::default();
-        let _default = tracing::subscriber::set_default(log.subscriber());
+        let _listening = log.listen();
         let (.., front) = serve(guest, "").await;
         let failed = get(&front, "/fail/the-secret").await;
         assert_eq!(failed.status, 500, "{guest}");
@@ -29,7 +29,7 @@ async fn what_a_guest_says_in_an_error_code_is_logged_and_not_told() {
 async fn an_answer_that_is_none_is_logged_and_counted_as_an_error() {
     for guest in BOTH {
         let log = Log::default();
-        let _default = tracing::subscriber::set_default(log.subscriber());
+        let _listening = log.listen();
         let (host, _app, front) = serve(guest, "").await;
         assert_eq!(get(&front, "/status/103").await.status, 500, "{guest}");
         let text = log.text();
@@ -56,10 +56,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
 async fn a_request_has_the_span_of_a_call() {
     for (guest, settings) in [("http", ""), ("http-async", ""), ("http-async", "reuse = true\nconcurrency = 4")] {
         let (.., front) = serve(guest, settings).await;
-        // A place in the code that tests come to for the first time, side by side, may miss a subscriber that is being set.
-        get(&front, "/whole").await.ok();
         let spans = Spans::default();
-        let _default = tracing::subscriber::set_default(tracing_subscriber::registry().with(spans.clone()));
+        let _listening = listen(tracing_subscriber::registry().with(spans.clone()));
         get(&front, "/whole").instrument(tracing::info_span!("client")).await.ok();
         let spans = spans.0.lock().unwrap();
         assert!(spans.contains(&vec!["call", "request", "client"]), "{guest}: {spans:?}");

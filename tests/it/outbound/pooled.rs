@@ -112,7 +112,7 @@ async fn a_name_that_leads_elsewhere_by_now_keeps_the_connection_that_was_checke
 #[tokio::test]
 async fn an_instance_that_has_its_connections_waits_for_one_and_is_told_in_the_end() {
     let log = Log::default();
-    let _default = tracing::subscriber::set_default(log.subscriber());
+    let _listening = log.listen();
     let site = Site::lasting().await;
     let host = TestHost::with(|builder| builder.max_outbound_connections(3));
     let (_app, bound) = listed(&host, "outbound", &[&format!("http://localhost:{}", site.port)], "").await;
